@@ -1,0 +1,3 @@
+"""retrojax: synaptic plasticity with retrograde messengers, in pure-functional JAX."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,71 @@
+"""What a config would need, before anything large is built."""
+
+import math
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from retrojax.io.build import Plan, make_plan
+from retrojax.io.schema import RunConfig
+from retrojax.io.sizes import available
+
+
+def print_check(config: RunConfig, file: Path, console: Console) -> None:
+    """Print sizes, clocks, reaches and warnings of a config."""
+    plan = make_plan(config, file)
+    clocks = plan.clocks
+    console.print(f"{plan.wiring.neurons} neurons, {plan.wiring.sources} sources, {plan.wiring.ids.size} plastic and "
+                  f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
+    console.print(f"grid {' x '.join(map(str, plan.grid.shape))} voxels of {config.grid.spacing:g} um "
+                  f"({plan.grid.n_voxels} voxels), {', '.join(plan.grid.boundary)}", highlight=False)
+    console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, slow {config.slow_step:g} ms",
+                  highlight=False)
+    _messengers(plan, config, console)
+    _bytes(plan, console)
+    for warning in warnings(plan):
+        console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
+
+
+def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
+    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)", "own-spine memory",
+                  title="Messengers: reach = sqrt(D*/loss)")
+    for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
+        reach = _reach(values)
+        table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * values['loss']:.4g}",
+                      f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}", f"{steps} steps")
+    if plan.messengers:
+        console.print(table)
+
+
+def _bytes(plan: Plan, console: Console) -> None:
+    table = Table("array", "bytes", "per plastic synapse", title="Memory, estimated")
+    synapses = max(plan.wiring.ids.size, 1)
+    for name, size in plan.bytes_per_array.items():
+        table.add_row(name, f"{size:,}", f"{size / synapses:.1f}")
+    total = sum(plan.bytes_per_array.values())
+    table.add_row("total", f"{total:,}", f"{total / synapses:.1f}", style="bold")
+    console.print(table)
+    console.print(f"available: {available():,} bytes", highlight=False)
+
+
+def _reach(values: dict) -> float:
+    return math.sqrt(values["diffusion"] / values["loss"]) if values["loss"] > 0 else math.inf
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What a user should know about the resolution and the walls of a plan."""
+    found, spacing = [], plan.config.grid.spacing
+    walls = [kind == "no-flux" for kind in plan.grid.boundary]
+    for name, values in plan.messengers.items():
+        reach = _reach(values)
+        if reach < spacing:
+            found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
+        if reach > max(plan.grid.size):
+            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): "
+                         "it is nearly uniform there")
+        elif any(walls):
+            found.append(f"synapses lie within the reach of {name} ({reach:.0f} um) of a no-flux wall, which mirrors "
+                         "them: concentrations near it are those of tissue that goes on alike") \
+                if reach > plan.config.grid.margin else None
+    return [text for text in found if text]

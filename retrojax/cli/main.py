@@ -1,0 +1,125 @@
+"""`retrojax`: run, resume, fit, check, plot, describe, cite, doctor."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from retrojax.cli.device import Device, choose
+from retrojax.errors import RetrojaxError
+
+app = typer.Typer(
+    help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to the "
+    "bit, fit rule parameters to recorded data. Start with: retrojax run configs/quickstart.yaml",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)
+console, notes = Console(), Console(stderr=True)
+
+Config = Annotated[Path, typer.Argument(help="YAML config; see configs/quickstart.yaml")]
+Folder = Annotated[Path, typer.Argument(help="folder of a run or a fit")]
+Out = Annotated[Path | None, typer.Option("--out", help="output folder; default runs/<config name>")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, as duration=10s")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="auto lets JAX choose")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress bar")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, nothing else")]
+
+
+@app.command()
+def run(config: Config, out: Out = None, set_: Set = None, device: DeviceOption = Device.auto,
+        seed: Annotated[int | None, typer.Option(help="overrides the config's seed")] = None,
+        quiet: Quiet = False, json_: Json = False) -> None:
+    """Run a network into a new folder: results.zarr, checkpoints, figures."""
+    from retrojax.cli.running import execute
+    from retrojax.io.config import load_config
+    from retrojax.io.run import start_run
+
+    where = choose(device)
+    loaded = load_config(config, set_ or (), seed)
+    folder = out or Path("runs") / config.stem
+    execute(lambda progress: start_run(loaded, config, folder, progress), folder, where, quiet, json_)
+
+
+@app.command()
+def resume(folder: Folder, device: DeviceOption = Device.auto, quiet: Quiet = False, json_: Json = False) -> None:
+    """Continue a run exactly where its last checkpoint stands; of a finished run, say so."""
+    from retrojax.cli.running import execute
+    from retrojax.io.run import resume_run
+
+    where = choose(device)
+    execute(lambda progress: resume_run(folder, progress), folder, where, quiet, json_)
+
+
+@app.command()
+def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, quiet: Quiet = False,
+        json_: Json = False) -> None:
+    """Fit rule parameters to recorded data: fit.json with uncertainties, figures."""
+    from retrojax.cli.fitting import execute_fit
+
+    where = choose(device)
+    execute_fit(config, out or Path("runs") / config.stem, where, quiet, json_)
+
+
+@app.command()
+def check(config: Config, set_: Set = None) -> None:
+    """Build nothing big: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings."""
+    from retrojax.cli.checking import print_check
+    from retrojax.io.config import load_config
+
+    print_check(load_config(config, set_ or ()), config, console)
+
+
+@app.command()
+def plot(folder: Folder) -> None:
+    """Draw the figures of a run or a fit."""
+    from retrojax.cli.plotting import draw
+
+    for path in draw(folder):
+        console.print(str(path), soft_wrap=True)
+
+
+@app.command()
+def describe(kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol")] = None,
+             name: Annotated[str | None, typer.Argument(help="name in the catalogue")] = None) -> None:
+    """Equation and parameters of a part, with units and sources; without a name, the catalogue."""
+    from retrojax.cli.describing import print_description
+
+    print_description(kind, name, console)
+
+
+@app.command()
+def cite(config: Config) -> None:
+    """BibTeX of everything a config uses."""
+    from retrojax.io.citing import citations
+    from retrojax.io.config import load_config
+    from retrojax.messengers import bibtex
+
+    print(bibtex(citations(load_config(config))))
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, devices, known problems, and a two-second smoke run."""
+    from retrojax.cli.doctoring import examine
+
+    raise typer.Exit(0 if examine(console) else 1)
+
+
+def main() -> None:
+    """Entry point: a mistake of the user is one sentence on standard error and exit status 1."""
+    try:
+        app()
+    except RetrojaxError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": str(error)}))
+        notes.print(f"[bold red]Error:[/] {error}", soft_wrap=True, highlight=False, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        notes.print("Interrupted. `retrojax resume FOLDER` continues from the last checkpoint.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Which figures a folder gets."""
+
+from pathlib import Path
+
+from retrojax.errors import InputError
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw the figures of a run or a fit folder; returns the PNG files.
+
+    **Raises** `InputError` if the folder holds neither.
+    """
+    if (folder / "results.zarr").is_dir():
+        from retrojax.report.run_figures import draw_run
+
+        return draw_run(folder / "results.zarr", folder / "figures")
+    if (folder / "fit.json").is_file():
+        from retrojax.report.fit_figures import draw_fit_file
+
+        return draw_fit_file(folder / "fit.json", folder / "figures")
+    raise InputError("folder", str(folder), "a folder made by `retrojax run` or `retrojax fit`", "check the path")

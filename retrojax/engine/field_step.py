@@ -1,0 +1,102 @@
+"""The field step: synthesis, deposit, diffusion, sampling, receptors - for one messenger at its own clock."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from retrojax.engine.kernel import apply_changes, effective_p
+from retrojax.engine.model import Messenger, Model, NetworkState, Tissue
+from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
+from retrojax.errors import ErrorBit
+from retrojax.parts.base import Expression
+from retrojax.space import Propagator, advance, correction_kernel, deposit, own_spine, plan, sample
+from retrojax.types import PerRow, Rows, Scalar
+from retrojax.units import MOLECULES_PER_NM_UM3
+
+
+class FieldPlan(NamedTuple):
+    """What a field step needs of its parameters, computed once per chunk: the propagator and the own-spine kernel."""
+
+    propagator: Propagator
+    near: jax.Array
+    elapsed: Scalar
+
+
+def plan_fields(model: Model, tissue: Tissue, state: NetworkState, elapsed: tuple[Scalar, ...]) -> tuple[FieldPlan, ...]:
+    """Plans of all messengers for field steps of `elapsed` ms each."""
+    return tuple(
+        FieldPlan(
+            plan(tissue.grid, m.diffusion, m.loss, step),
+            correction_kernel(tissue.grid, m.diffusion, m.loss, step, tissue.near_distance, history.shape[0]),
+            step,
+        )
+        for m, step, history in zip(model.messengers, elapsed, state.emitted, strict=True)
+    )
+
+
+def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, plan_: FieldPlan) -> NetworkState:
+    """One step of messenger number `which`: what spines made since the last step enters as a constant source.
+
+    Amounts are summed per voxel in fixed point, so the result does not depend on the order of the synapses.
+    """
+    messenger = model.messengers[which]
+    with jax.named_scope(f"field_{messenger.name}"):
+        synapses = unpack(model.synapse, state.rows)
+        synapses, molecules = _emit(model.synapse, synapses, messenger.name, plan_.elapsed)
+        counts = jnp.rint(molecules * tissue.deposit_scale[which]).astype(jnp.int32)
+        total = deposit(tissue.spines, counts, tissue.grid.shape)
+        per_voxel = total.astype(molecules.dtype) / tissue.deposit_scale[which]
+        volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
+        field = advance(plan_.propagator, state.fields[which], per_voxel / (volume * plan_.elapsed))
+        emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
+        own = own_spine(plan_.near, tissue.near, emitted)
+        amount = jnp.maximum(sample(tissue.boutons, field) + own, 0.0)
+        concentration = amount / messenger.volume_fraction
+        synapses = _sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
+        level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
+        overflow = jnp.any(total < 0) | jnp.any(molecules * tissue.deposit_scale[which] > 2.0**31)
+    return eqx.tree_at(
+        lambda s: (s.rows, s.fields[which], s.emitted[which], s.levels, s.errors),
+        state,
+        (pack(synapses), field, emitted, state.levels.at[which].set(level),
+         state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)),
+    )
+
+
+def slow_step(synapse: Synapse, rows: Rows, elapsed: Scalar) -> Rows:
+    """Expression of long-term change: the `slow` hooks of all rules, read at one state and summed."""
+    state = unpack(synapse, rows)
+    asked = [
+        (number, jnp.asarray(True), rule.slow(s, state.expression, elapsed))
+        for number, (rule, s) in enumerate(zip(synapse.rules, state.rules, strict=True))
+    ]
+    return pack(apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None]))
+
+
+def _emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> tuple[SynapseState, PerRow]:
+    rules, total = list(state.rules), jnp.zeros_like(state.expression.q)
+    for number, rule in enumerate(synapse.rules):
+        if rule.makes == name:
+            rules[number], molecules = rule.emit(rules[number], elapsed)
+            total = total + molecules
+    return state._replace(rules=tuple(rules)), total
+
+
+def _sense(synapse: Synapse, state: SynapseState, name: str, conc: PerRow, elapsed: Scalar) -> SynapseState:
+    rules, modulation = list(state.rules), list(state.modulation)
+    place = 0
+    for number, rule in enumerate(synapse.rules):
+        if rule.senses == name:
+            rules[number], factor = rule.field(rules[number], conc, elapsed, state.expression)
+            if rule.modulates:
+                modulation[place] = factor
+        place += rule.modulates
+    return state._replace(rules=tuple(rules), modulation=tuple(modulation))
+
+
+def readable(model: Model, rows: Rows) -> tuple[Expression, PerRow]:
+    """P and q, and the release probability in force, of rows (a copy: live rows are never brought up to date)."""
+    state = unpack(model.synapse, rows)
+    return state.expression, effective_p(model.synapse, state)

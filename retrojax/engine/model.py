@@ -1,0 +1,127 @@
+"""The data of a network run, in four kinds that never mix.
+
+`Model`: every differentiable parameter. `NetworkState`: everything the next step needs and nothing else, so a
+checkpoint is a state. `Tissue`: wiring and geometry, which change only on the host. `Clocks`: static numbers that
+decide compilation.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Float, Int
+
+from retrojax.engine.rows import Synapse
+from retrojax.parts.drive import AbstractDrive
+from retrojax.parts.lif import LIF, LIFState
+from retrojax.space import Grid, Sites
+from retrojax.types import Field, Rows, Scalar, SeedKey
+
+
+class Clocks(NamedTuple):
+    """Static time structure.
+
+    - `steps`: neuron steps per tick; a tick is the shortest field step.
+    - `every`: ticks per field step of each messenger.
+    - `slow`: ticks per slow step.
+    - `chunk`: most ticks in one compiled call.
+    """
+
+    steps: int
+    every: tuple[int, ...]
+    slow: int
+    chunk: int
+
+
+class Messenger(eqx.Module):
+    """A messenger in its medium.
+
+    - `diffusion`: effective coefficient D* [um^2/ms]. `loss`: first-order rate [1/ms].
+    - `volume_fraction`: of the space it occupies. `name`: static.
+    """
+
+    name: str = eqx.field(static=True)
+    diffusion: Scalar
+    loss: Scalar
+    volume_fraction: Scalar
+
+
+class Model(eqx.Module):
+    """Every parameter of a network: a new value never recompiles.
+
+    - `dt`: neuron step [ms].
+    - `synapse`: the plastic kind. `weight`: input at full release and strength 1 [pA], per plastic synapse.
+    - `fixed_weight`: input per spike of the other synapses [pA]. `inhibition`: factor on inhibitory ones.
+    - `neurons`: the membranes. `drive`: the sources outside. `messengers`: what diffuses.
+    """
+
+    dt: Scalar
+    synapse: Synapse
+    weight: Float[Array, " S"]
+    fixed_weight: Float[Array, " R"]
+    inhibition: Scalar
+    neurons: LIF
+    drive: AbstractDrive
+    messengers: tuple[Messenger, ...]
+
+
+class Inputs(NamedTuple):
+    """Which rows add into which neuron, for one delay and one receptor.
+
+    - `rows`: [N, most] positions in (plastic rows, fixed rows, one zero), padded with the zero.
+    """
+
+    rows: Int[Array, "N K"]
+
+
+class Tissue(eqx.Module):
+    """Wiring and geometry.
+
+    - `ids`, `pre`, `post`: permanent id and ends of the plastic synapses; sources count on after the neurons.
+    - `fixed_pre`: source of every other synapse. `fixed_inhibits`: whether it is inhibitory.
+    - `inputs`: what adds where; group g arrives `delays[g]` steps later at receptor `receptors[g]` (0 ex, 1 in).
+    - `spines`, `boutons`: voxels of the plastic synapses. `near`: their offset class (`space.near_field`).
+    - `input_scale`: fixed-point units per pA. `deposit_scale`: units per molecule and messenger.
+    - `grid`, `delays`, `receptors`, `near_distance` [um]: static.
+    """
+
+    ids: Int[Array, " S"]
+    pre: Int[Array, " S"]
+    post: Int[Array, " S"]
+    fixed_pre: Int[Array, " R"]
+    fixed_inhibits: Bool[Array, " R"]
+    inputs: tuple[Inputs, ...]
+    spines: Sites
+    boutons: Sites
+    near: Int[Array, " S"]
+    input_scale: Scalar
+    deposit_scale: tuple[Scalar, ...]
+    grid: Grid = eqx.field(static=True)
+    delays: tuple[int, ...] = eqx.field(static=True)
+    receptors: tuple[int, ...] = eqx.field(static=True)
+    near_distance: float = eqx.field(static=True)
+
+
+class NetworkState(eqx.Module):
+    """Everything the next step needs.
+
+    - `rows`: plastic synapses. `neurons`: membranes.
+    - `arriving`: fixed-point input by (slot, receptor, neuron). `fired`: recent spikes by (slot, neuron or source).
+    - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
+      steps, newest first [molecules/ms].
+    - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
+    - `tick`: ticks done. `cursor`: step within the drive's period. `slot`: position in the two rings.
+    - `key`: of the run. `errors`: `ErrorBit`s.
+    """
+
+    rows: Rows
+    neurons: LIFState
+    arriving: Int[Array, "L 2 N"]
+    fired: Bool[Array, "R A"]
+    fields: tuple[Field, ...]
+    emitted: tuple[Float[Array, "J S"], ...]
+    levels: Float[Array, "M 3"]
+    tick: Int[Array, ""]
+    cursor: Int[Array, ""]
+    slot: Int[Array, ""]
+    key: SeedKey
+    errors: Int[Array, ""]

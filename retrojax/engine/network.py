@@ -1,0 +1,106 @@
+"""The clocked network: neurons and every synapse at every dt, messengers at their field steps, in one compiled chunk."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from retrojax.engine.field_step import FieldPlan, field_step, plan_fields, slow_step
+from retrojax.engine.kernel import touch
+from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
+from retrojax.errors import ErrorBit
+from retrojax.numerics import Draws
+
+
+class ChunkRecord(NamedTuple):
+    """What a chunk hands to the recorders; entries past the ticks that ran are stale.
+
+    - `spikes`: which neuron spiked in which step. `levels`: of every messenger after every tick.
+    """
+
+    spikes: Bool[Array, "T steps N"]
+    levels: Float[Array, "T M 3"]
+
+
+@eqx.filter_jit
+def run_chunk(
+    model: Model, tissue: Tissue, state: NetworkState, clocks: Clocks, ticks: Int[Array, ""]
+) -> tuple[NetworkState, ChunkRecord]:
+    """Advance by `ticks` ticks, at most `clocks.chunk`.
+
+    The number of ticks is data: every chunk runs the same compiled code, so splitting a run differently cannot change
+    one bit of it.
+    """
+    tick_ms = model.dt * clocks.steps
+    plans = plan_fields(model, tissue, state, tuple(tick_ms * every for every in clocks.every))
+    neurons = state.neurons.v.size
+    blank = ChunkRecord(
+        jnp.zeros((clocks.chunk, clocks.steps, neurons), bool),
+        jnp.zeros((clocks.chunk, *state.levels.shape), state.levels.dtype),
+    )
+
+    def body(number, carry):
+        state, record = carry
+        state, spikes = _tick(model, tissue, state, clocks, plans)
+        return state, ChunkRecord(record.spikes.at[number].set(spikes), record.levels.at[number].set(state.levels))
+
+    return jax.lax.fori_loop(0, ticks, body, (state, blank))
+
+
+def _tick(model: Model, tissue: Tissue, state: NetworkState, clocks: Clocks, plans: tuple[FieldPlan, ...]):
+    """Neuron steps, then the field steps due, then the slow step if due."""
+    state, spikes = jax.lax.scan(lambda s, _: _step(model, tissue, s), state, length=clocks.steps)
+    state = eqx.tree_at(lambda s: s.tick, state, state.tick + 1)
+    for which, (every, plan_) in enumerate(zip(clocks.every, plans, strict=True)):
+        state = _when(every, state, lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p))
+    elapsed = model.dt * (clocks.steps * clocks.slow)
+    state = _when(
+        clocks.slow, state, lambda s: eqx.tree_at(lambda t: t.rows, s, slow_step(model.synapse, s.rows, elapsed))
+    )
+    return state, spikes
+
+
+def _when(every: int, state: NetworkState, step):
+    """`step(state)` on every tick that `every` divides."""
+    return step(state) if every == 1 else jax.lax.cond(state.tick % every == 0, step, lambda s: s, state)
+
+
+def _step(model: Model, tissue: Tissue, state: NetworkState) -> tuple[NetworkState, Bool[Array, " N"]]:
+    """One dt: membranes, source spikes, then every synapse at the instant that ends the step."""
+    length, depth = state.arriving.shape[0], state.fired.shape[0]
+    slot = state.slot + 1
+    here = slot % length
+    currents = state.arriving[here].astype(model.dt.dtype) / tissue.input_scale
+    neurons, spiked = model.neurons.step(state.neurons, model.dt, currents[0], currents[1])
+    fired = jnp.concatenate([spiked, model.drive.spikes(state.cursor, model.dt, state.key)])
+    history = state.fired.at[slot % depth].set(fired)
+    back = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
+    landing = history[(slot - back) % depth]
+    now = (landing[tissue.pre], fired[tissue.pre], fired[tissue.post])
+    rows, sent = touch(model.synapse, state.rows, model.dt, now, Draws(state.key, tissue.ids))
+    arriving, overflow = _deliver(model, tissue, state.arriving.at[here].set(0), slot, fired, sent)
+    errors = state.errors | jnp.where(overflow, int(ErrorBit.INPUT_OVERFLOW), 0)
+    cursor = jnp.where(state.cursor + 1 < model.drive.period, state.cursor + 1, 0)
+    # the rings have coprime use, so the slot wraps at a common multiple of both lengths
+    slot = jnp.where(slot == length * depth, 0, slot)
+    return eqx.tree_at(
+        lambda s: (s.rows, s.neurons, s.arriving, s.fired, s.cursor, s.slot, s.errors),
+        state,
+        (rows, neurons, arriving, history, cursor, slot, errors),
+    ), spiked
+
+
+def _deliver(model: Model, tissue: Tissue, arriving, slot, fired, sent):
+    """Add what was sent to the input of its neurons, in fixed point: the sum is the same in any order."""
+    plastic = sent * model.weight
+    factor = jnp.where(tissue.fixed_inhibits, model.inhibition, 1.0)
+    fixed = jnp.where(fired[tissue.fixed_pre], model.fixed_weight * factor, 0.0)
+    scaled = jnp.concatenate([plastic, fixed, jnp.zeros(1, plastic.dtype)]) * tissue.input_scale
+    units = jnp.rint(scaled).astype(jnp.int32)
+    most = max(group.rows.shape[1] for group in tissue.inputs)
+    overflow = jnp.any(jnp.abs(scaled) > (2.0**31 - 1) / most)
+    for group, delay, receptor in zip(tissue.inputs, tissue.delays, tissue.receptors, strict=True):
+        arriving = arriving.at[(slot + delay) % arriving.shape[0], receptor].add(units[group.rows].sum(axis=1))
+    return arriving, overflow

@@ -1,0 +1,71 @@
+"""What a least-squares optimum says about its parameters, and what it cannot say."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from retrojax.fit.spec import Spec, prior_coordinates, slope
+
+KNOWN_WITHIN = math.log(2.0)
+"""A parameter, or a product of parameters, counts as determined if one standard deviation is less than a factor of 2."""
+
+HOPELESS = 50.0
+"""Standard deviations of ln x beyond this (a factor of e^50) are reported as no information at all."""
+
+
+class Identified(NamedTuple):
+    """Uncertainty at an optimum.
+
+    - `log_sd`: standard deviation of ln x of every parameter (of x / spread for `identity`); infinite if unknown.
+    - `undetermined`: the combinations that the data cannot separate, in words, worst first.
+    """
+
+    log_sd: np.ndarray
+    undetermined: tuple[str, ...]
+
+
+def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.ndarray) -> Identified:
+    """Uncertainties from the curvature of the loss.
+
+    With S = W J (dx/d ln x), the Fisher information of the ln x is F = S^T S plus that of the priors. An eigenvector v
+    of F with eigenvalue lambda is the product of the x_i to the power v_i, known to exp(1/sqrt(lambda)).
+
+    **Arguments**
+
+    - `values`: parameters at the optimum [P]. `jacobian`: d prediction / d u there [n, P]. `weight`: 1/SEM [n].
+
+    Valid as far as the model is linear over one standard deviation and away from its clips.
+    """
+    scale = np.array([_relative_slope(p, value) for p, value in zip(spec.values(), values, strict=True)])
+    prior = prior_coordinates(spec)[1]
+    scaled = np.concatenate([weight[:, None] * jacobian, np.diag(prior)]) / np.maximum(scale, 1e-12)
+    _, singular, vectors = np.linalg.svd(scaled, full_matrices=True)
+    singular = np.concatenate([singular, np.zeros(len(spec) - singular.size)])
+    spread = 1 / np.maximum(singular, math.exp(-HOPELESS))
+    log_sd = np.sqrt(np.sum((vectors.T * spread) ** 2, -1))
+    weak = [number for number in np.argsort(-spread, kind="stable") if spread[number] > KNOWN_WITHIN]
+    log_sd = np.where(log_sd > HOPELESS, np.inf, log_sd)
+    return Identified(log_sd, tuple(_in_words(spec, vectors[number], spread[number]) for number in weak))
+
+
+def _relative_slope(parameter, value: float) -> float:
+    return 1 / parameter.spread if parameter.transform.kind == "identity" else slope(parameter, value)
+
+
+def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:
+    """`tau_x_plus x c_plus^0.9 is not determined (one standard deviation is a factor of 7)`."""
+    names = [path.rsplit(".", 1)[-1] for path in spec]
+    powers = vector / vector[np.argmax(np.abs(vector))]
+    order = [number for number in np.argsort(-np.abs(powers), kind="stable") if abs(powers[number]) >= 0.15]
+    terms = [names[number] + _power(powers[number]) for number in order]
+    # the scale of the eigenvector changes with the power it is quoted at: sd of ln(product) = spread x its length
+    length = float(np.linalg.norm(powers))
+    size = spread * length
+    how = "the data say nothing about it" if size > HOPELESS else f"one standard deviation is a factor of {np.exp(size):.3g}"
+    return f"{' x '.join(terms)} is not determined ({how})"
+
+
+def _power(power: float) -> str:
+    rounded = f"{power:.1f}"
+    return "" if rounded == "1.0" else f"^{rounded}"

@@ -1,0 +1,120 @@
+"""What a fit reports."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retrojax.fit.problem import Problem
+
+
+class ParameterResult(NamedTuple):
+    """One fitted parameter.
+
+    - `value`, `sd`: in `unit`; `sd` is None where the data say nothing.
+    - `bound`: `low` or `high` if it ended at a bound of its transform, else None.
+    - `identified`: one standard deviation is less than a factor of 2, away from any bound.
+    """
+
+    value: float
+    sd: float | None
+    unit: str
+    bound: str | None
+    identified: bool
+
+
+class Starts(NamedTuple):
+    """Every start: `loss`, `converged`, `steps` [S]; `initial`, `values` [S, P] in the parameters' units."""
+
+    loss: np.ndarray
+    converged: np.ndarray
+    steps: np.ndarray
+    initial: np.ndarray
+    values: np.ndarray
+
+
+class HeldOut(NamedTuple):
+    """Leave one group out: `chi2` over all points left out in turn, `by_group`, and the `prediction` of each point."""
+
+    chi2: float
+    by_group: dict[str, float]
+    prediction: np.ndarray
+
+
+class FitResult(NamedTuple):
+    """A fit.
+
+    - `model`: the model with the best parameters. `problem`: what was fitted. `prediction`: at the optimum [n].
+    - `loss`: chi2 plus priors and assumptions. `chi2`: over the `n_points` measured points.
+    - `undetermined`: combinations of parameters that the data cannot separate, in words.
+    - `baselines`: chi2 of simpler answers. `recovery`: per parameter, what fits to synthetic data gave back.
+    - `evaluations`: of residuals and Jacobian, all solves. `compile_s`, `wall_s`: seconds.
+    """
+
+    model: Any
+    problem: Problem
+    prediction: np.ndarray
+    loss: float
+    chi2: float
+    n_points: int
+    parameters: dict[str, ParameterResult]
+    undetermined: tuple[str, ...]
+    starts: Starts
+    heldout: HeldOut | None
+    baselines: dict[str, float]
+    recovery: dict[str, Any] | None
+    evaluations: int
+    compile_s: float
+    wall_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `fit.json`: plain numbers, text, lists and mappings; None for what is not finite."""
+        points = [
+            {"label": label, "mean": float(mean), "sem": float(sem), "prediction": float(value), "measured": bool(data)}
+            for label, mean, sem, value, data in zip(
+                self.problem.labels, self.problem.mean, self.problem.sem, self.prediction, self.problem.is_data, strict=True)
+        ]
+        heldout = self.heldout and {"chi2": self.heldout.chi2, "by_group": self.heldout.by_group}
+        best = float(np.min(self.starts.loss))
+        starts = {
+            "count": int(self.starts.loss.size), "converged": int(self.starts.converged.sum()),
+            "reached_best": int(np.sum(self.starts.loss < best + 0.1)), "loss": self.starts.loss.tolist(),
+            "each_converged": self.starts.converged.tolist(), "steps": self.starts.steps.tolist(),
+        }
+        return _finite({
+            "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points,
+            "parameters": {path: p._asdict() for path, p in self.parameters.items()},
+            "undetermined": list(self.undetermined), "points": points, "starts": starts, "heldout": heldout,
+            "baselines": self.baselines, "recovery": self.recovery, "evaluations": self.evaluations,
+            "compile_s": self.compile_s, "wall_s": self.wall_s,
+        })
+
+    def summary(self) -> str:
+        """The fit in words, for the terminal."""
+        count, best = self.starts.loss.size, np.min(self.starts.loss)
+        lines = [
+            f"chi2 {self.chi2:.3f} over {self.n_points} points, {len(self.parameters)} parameters; loss {self.loss:.3f}",
+            f"{int(np.sum(self.starts.converged))} of {count} starts converged, "
+            f"{int(np.sum(self.starts.loss < best + 0.1))} to within 0.1 of the best",
+        ]
+        for path, p in self.parameters.items():
+            sd = "unknown" if p.sd is None else f"{p.sd:.3g}"
+            unit = "" if p.unit == "1" else f" {p.unit}"
+            notes = [f"at its {p.bound} bound"] * bool(p.bound) + ["not identified"] * (not p.identified)
+            lines.append(f"  {path} = {p.value:.4g} +- {sd}{unit}{'  (' + ', '.join(notes) + ')' if notes else ''}")
+        lines += [f"  {text}" for text in self.undetermined]
+        if self.heldout:
+            lines.append(f"held-out chi2 {self.heldout.chi2:.2f} (" +
+                         ", ".join(f"{group}: {value:.2f}" for group, value in self.heldout.by_group.items()) + ")")
+        lines.append("baselines, chi2: " + ", ".join(f"{name} {value:.4g}" for name, value in self.baselines.items()))
+        lines.append(f"{self.evaluations} evaluations, {self.wall_s:.1f} s of which {self.compile_s:.1f} s compiling")
+        return "\n".join(lines)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with every infinite or not-a-number replaced by None, as JSON has neither."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,17 @@
+"""Which papers a config rests on."""
+
+from retrojax.io.schema import RunConfig
+from retrojax.messengers import cited_keys, load_record
+from retrojax.parts.catalogue import PARTS
+
+
+def citations(config: RunConfig) -> list[str]:
+    """Citation keys of everything a config uses."""
+    chosen = [config.synapse.spine, config.synapse.release, *config.synapse.rules]
+    keys = {key for choice in chosen for key in PARTS[choice.model].cites}
+    for section in config.messengers.values():
+        keys |= set(cited_keys(load_record(section.record)))
+    keys.add("Dai2020")
+    if config.sleep:
+        keys |= {"Vallat2021", "Xie2013", "Krishnan2016"}
+    return sorted(keys)

@@ -1,0 +1,120 @@
+"""Reading a config file: YAML to a validated model, every mistake as one sentence with its cure."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from retrojax.errors import InputError
+from retrojax.io.schema import RunConfig
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping that a YAML file holds.
+
+    **Raises** `InputError` if the file is missing, is no YAML, or holds no mapping.
+    """
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], 1) \
+            if path.parent.is_dir() else []
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise InputError("config file", str(path), "an existing YAML file", f"check the path{hint}")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError("config file", str(path), "valid YAML", " ".join(str(error).split()), path) from None
+    if not isinstance(data, dict):
+        raise InputError("config file", str(path), "keys and values", "start from configs/quickstart.yaml", path)
+    return data
+
+
+def load_config(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:
+    """The run config in `path`, with `a.b=value` overrides applied before validation; paths made absolute."""
+    data = read_yaml(path)
+    for text in overrides:
+        _override(data, text)
+    if seed is not None:
+        data["seed"] = seed
+    return _absolute(validate(RunConfig, data, path), path.resolve().parent)
+
+
+def validate(model: type[Model], data: dict, file: Path | None = None) -> Model:
+    """`data` as `model`; a pydantic error becomes an `InputError` about its first complaint."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _as_input_error(error, model, data, file) from None
+
+
+def _as_input_error(error: ValidationError, model: type[BaseModel], data: dict, file: Path | None) -> InputError:
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"]) or "config"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return InputError(where, cause.value, cause.allowed, cause.cure, file)
+    if first["type"] == "extra_forbidden":
+        names = _names_at(model, first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), names, 1, 0.4)
+        cure = f"did you mean '{near[0]}'?" if near else "remove it"
+        return InputError(where, "unknown key", ", ".join(names), cure, file)
+    if first["type"] == "missing":
+        return InputError(where, "missing", "a value", "add this key (see configs/quickstart.yaml)", file)
+    return InputError(where, first["input"], first["msg"], "correct the value", file)
+
+
+def _names_at(model: Any, loc: tuple) -> list[str]:
+    """Field names of the section that a location in a config points to."""
+    for step in loc:
+        fields = getattr(model, "model_fields", {})
+        annotation = fields[step].annotation if step in fields else model
+        model = _section(annotation) or model
+    return sorted(getattr(model, "model_fields", {}))
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = [_section(arg) for arg in getattr(annotation, "__args__", ())]
+    return next((found for found in inner if found), None)
+
+
+def _override(data: dict, text: str) -> None:
+    path, sep, value = text.partition("=")
+    if not sep or not path:
+        raise InputError("--set", text, "name.of.key=value", "write for example --set duration=10s")
+    *parents, last = path.split(".")
+    place: Any = data
+    for step in parents:
+        place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+    place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
+
+
+def _absolute(config: RunConfig, folder: Path) -> RunConfig:
+    """Paths of a config relative to its own folder, made absolute and checked."""
+
+    def found(path: Path, field: str) -> Path:
+        whole = path if path.is_absolute() else folder / path
+        if not whole.is_file():
+            raise InputError(field, str(path), "an existing file, relative to the config's folder",
+                             f"put the file at {whole} or correct the path")
+        return whole.resolve()
+
+    update: dict[str, Any] = {"network": config.network.model_copy(
+        update={"sonata": found(config.network.sonata, "network.sonata")})}
+    if config.drive.replay:
+        replay = config.drive.replay.model_copy(update={"spikes": found(config.drive.replay.spikes, "drive.replay.spikes")})
+        update["drive"] = config.drive.model_copy(update={"replay": replay})
+    if config.sleep:
+        update["sleep"] = config.sleep.model_copy(
+            update={"hypnogram": found(config.sleep.hypnogram, "sleep.hypnogram")})
+    return config.model_copy(update=update)
+
+
+def dump_config(config: RunConfig) -> str:
+    """A resolved config as YAML; loading it gives the same config."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False)

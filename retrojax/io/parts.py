@@ -1,0 +1,84 @@
+"""From the config's part choices to parts: names, presets and units resolved, mistakes named."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrojax.errors import InputError
+from retrojax.io.schema import MessengerSection, PartChoice
+from retrojax.messengers import load_record
+from retrojax.parts import HillSynthesis
+from retrojax.parts.catalogue import Part, find_part
+from retrojax.units import check_range, to_unit
+
+
+def make_part(choice: PartChoice, kind: str, field: str, file: Path | None = None) -> Any:
+    """The part that a choice describes.
+
+    **Raises** `InputError` for an unknown part, preset or parameter (with the nearest name), a wrong unit, or a value out of
+    range.
+    """
+    part = find_part(choice.model, kind, f"{field}.model")
+    given = dict(choice.model_extra or {})
+    values: dict[str, Any] = {}
+    if choice.preset is not None:
+        if choice.preset not in part.presets:
+            raise InputError(f"{field}.preset", choice.preset, ", ".join(part.presets) or "none for this part",
+                             "choose one of these names", file)
+        values.update(part.presets[choice.preset])
+    for name, value in given.items():
+        values[name] = parameter(part, name, value, f"{field}.{name}", file)
+    return part.cls(**values)
+
+
+def parameter(part: Part, name: str, value: object, field: str, file: Path | None = None) -> Any:
+    """One parameter in base units."""
+    if name not in part.parameters:
+        near = difflib.get_close_matches(name, part.parameters, 1, 0.4)
+        raise InputError(field, "unknown key", ", ".join(part.parameters),
+                         f"did you mean '{near[0]}'?" if near else "remove it", file)
+    entry = part.parameters[name]
+    if entry.unit == "" or isinstance(part.default(name), bool):
+        return value
+    number = check_range(to_unit(value, entry.unit, field, file), entry.low, entry.high, entry.unit, field, file)
+    return int(number) if name == "most_sites" else number
+
+
+def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Path | None = None) -> Any:
+    """A LIF population from one parameter table per cell class; `default` serves classes not named."""
+    part = find_part("lif", "neuron")
+    missing = sorted(set(kind.tolist()) - set(classes))
+    if missing and "default" not in classes:
+        raise InputError("neurons", f"no entry for class '{missing[0]}'", "one table per class, or 'default'",
+                         f"add neurons.{missing[0]}", file)
+    tables = {
+        name: {key: parameter(part, key, value, f"neurons.{name}.{key}", file) for key, value in table.items()}
+        for name, table in classes.items()
+    }
+    columns = {
+        name: np.array([tables.get(cell, tables.get("default", {})).get(name, part.default(name)) for cell in kind])
+        for name in part.parameters
+    }
+    return part.cls(**columns)
+
+
+def messenger_values(section: MessengerSection, file: Path | None = None) -> dict[str, Any]:
+    """The messenger's record in base units, with the config's overrides."""
+    path = Path(section.record)
+    local = file.parent / path if file is not None and path.suffix else path
+    record = load_record(str(local) if path.suffix else section.record)
+    values = {**record.base()._asdict(), "space": record.space}
+    given = section.model_dump(exclude={"record"}, exclude_none=True)
+    if "diffusion" in given:
+        given["diffusion_free"] = given.pop("diffusion")
+    values.update(given)
+    values["diffusion"] = values["diffusion_free"] / values["tortuosity"] ** 2
+    return values
+
+
+def make_synthesis(name: str, values: dict[str, Any]) -> HillSynthesis:
+    """The rule that makes a messenger in every spine."""
+    return HillSynthesis(name, values["half_activation"], values["hill"], values["rate"], values["tau"],
+                         values["ca_scale"])

@@ -1,0 +1,181 @@
+"""The config of a run as pydantic models: one field per thing a user may say, units converted once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+
+from retrojax.units import check_range, to_unit
+
+
+def quantity(unit: str, low: float, high: float) -> Any:
+    """A number in `unit`, given as a number or as text with a unit."""
+
+    def convert(value: object, info: ValidationInfo) -> float:
+        name = info.field_name or "value"
+        return check_range(to_unit(value, unit, name), low, high, unit, name)
+
+    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"{low:g} to {high:g} {unit}"}
+    return Annotated[float, BeforeValidator(convert), WithJsonSchema(schema)]
+
+
+Duration = quantity("ms", 1e-3, 1e12)
+Time = quantity("ms", 0.0, 1e12)
+Length = quantity("um", 1e-3, 1e5)
+Margin = quantity("um", 0.0, 1e5)
+Probability = quantity("1", 0.0, 1.0)
+Factor = quantity("1", 0.0, 1e6)
+
+
+class Section(BaseModel):
+    """A part of a config: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(Section):
+    """Where the circuit comes from, and what its unit-less weights mean."""
+
+    sonata: Path = Field(description="SONATA circuit config, relative to this file")
+    weight_scale: quantity("pA", 0, 1e6) = Field(description="pA per unit of syn_weight, at full release")
+    input_delay: Duration = Field(2.0, description="delay of edges that carry none")
+    plastic: dict[str, str] = Field({"ei": "e"}, description="attributes of source cells whose synapses are plastic")
+    plastic_edges: list[str] | None = Field(None, description="edge populations that may be plastic; all by default")
+    input_headroom: quantity("1", 1, 1e6) = Field(16.0, description="room kept in the fixed-point input of a neuron")
+
+
+class Replayed(Section):
+    """Recorded spikes of a source population, looped."""
+
+    spikes: Path
+    population: str
+    loop: Duration = Field(description="length of the loop; later spikes are dropped")
+
+
+class PoissonSource(Section):
+    """Independent Poisson sources."""
+
+    population: str
+    rate: quantity("1/ms", 0, 1e3)
+
+
+class Drive(Section):
+    """Activity of the source population: exactly one of the two."""
+
+    replay: Replayed | None = None
+    poisson: PoissonSource | None = None
+
+
+class Placement(Section):
+    """Where spines sit, as circuit files rarely say: a seeded cloud around the soma of the postsynaptic cell."""
+
+    distribution: Literal["exponential", "uniform_ball", "gaussian"] = "exponential"
+    scale: Length = 15.0
+    bouton_distance: Length = 0.1
+
+
+class PartChoice(BaseModel):
+    """A part by its catalogue name, a preset, and parameters that override it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    model: str
+    preset: str | None = None
+
+
+class SynapseSection(Section):
+    """The plastic synapse."""
+
+    p_release: Probability = 0.5
+    q: Factor = 1.0
+    p_range: tuple[Probability, Probability] = (0.01, 0.95)
+    q_range: tuple[Factor, Factor] = (0.0, 2.0)
+    up_fraction: Probability | None = Field(None, description="seeded fraction that starts at rho = 1, the rest at 0")
+    spine: PartChoice
+    release: PartChoice
+    rules: list[PartChoice]
+    placement: Placement = Placement()
+
+
+class MessengerSection(Section):
+    """A messenger by its record, with values that override the record's."""
+
+    record: str
+    step: Duration | None = None
+    diffusion: quantity("um^2/ms", 0, 1e4) | None = None
+    loss: quantity("1/ms", 0, 1e3) | None = None
+    tortuosity: quantity("1", 1, 10) | None = None
+    volume_fraction: quantity("1", 0.01, 1) | None = None
+    half_activation: quantity("uM", 1e-6, 1e6) | None = None
+    hill: quantity("1", 0.1, 20) | None = None
+    rate: quantity("molecules/ms", 0, 1e9) | None = None
+    ca_scale: quantity("uM", 1e-6, 1e6) | None = None
+
+
+class GridSection(Section):
+    """The box: given by `size` and `origin`, or else put around all sites with a margin."""
+
+    spacing: Length = 4.0
+    margin: Margin = 4.0
+    origin: tuple[float, float, float] | None = None
+    shape: tuple[int, int, int] | None = None
+    boundary: list[Literal["no-flux", "periodic", "absorbing"]] = ["no-flux", "no-flux", "no-flux"]
+
+
+class Stage(Section):
+    """What a sleep stage changes; anything not given is as awake."""
+
+    volume_fraction: quantity("1", 0.01, 1) | None = None
+    ltp_gate: Factor = 1.0
+    ltd_gate: Factor = 1.0
+    inhibition: Factor = 1.0
+
+
+class Sleep(Section):
+    """Stages from a recorded hypnogram at compressed time; one per scored epoch code."""
+
+    hypnogram: Path
+    start: quantity("s", 0, 1e9) = Field(description="from this second of the recording")
+    stop: quantity("s", 0, 1e9) = Field(description="to this second of the recording")
+    stages: dict[str, Stage]
+
+
+class Intervention(Section):
+    """A parameter multiplied for a while, as `{target: messengers.NO.loss, multiply: 3, start: 10 s}`."""
+
+    target: str
+    multiply: Factor
+    start: Time = 0.0
+    stop: Duration | None = None
+
+
+class Record(Section):
+    """What is written: spikes and messenger levels always, synapses and fields every so often."""
+
+    every: Duration = 5000.0
+    fields: bool = True
+
+
+class Checkpoint(Section):
+    """Wall time between checkpoints, and how many are kept."""
+
+    every: quantity("s", 0.1, 3600) = 10.0
+    keep: int = Field(2, ge=1, le=100)
+
+
+class RunConfig(Section):
+    """A run. The top level of a config file."""
+
+    duration: Duration
+    dt: Duration = 1.0
+    seed: int = Field(0, ge=0, lt=2**31)
+    network: Network
+    drive: Drive
+    neurons: dict[str, dict[str, Any]]
+    synapse: SynapseSection
+    messengers: dict[str, MessengerSection] = {}
+    grid: GridSection = GridSection()
+    sleep: Sleep | None = None
+    interventions: list[Intervention] = []
+    slow_step: Duration = 1000.0
+    record: Record = Record()
+    checkpoint: Checkpoint = Checkpoint()

@@ -1,0 +1,25 @@
+"""The parts of a synapse: spine, release, rules, and the published sets that fill them."""
+
+from retrojax.parts.base import (
+    AbstractRelease as AbstractRelease,
+    AbstractRule as AbstractRule,
+    AbstractSpine as AbstractSpine,
+    CalciumPath as CalciumPath,
+    Change as Change,
+    Expression as Expression,
+)
+from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
+from retrojax.parts.cb1 import CB1 as CB1
+from retrojax.parts.costa import UnifiedRule as UnifiedRule
+from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
+from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
+from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePotentiation
+from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
+from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
+
+__all__ = [
+    "AbstractRelease", "AbstractRule", "AbstractSpine", "CB1", "CalciumPath", "CalciumSpine", "Change", "Expression",
+    "GraupnerBrunel", "HillSynthesis", "NitricOxidePotentiation", "QuantalRelease", "TsodyksMarkram", "UnifiedRule",
+    "calcium_rule", "strength_change", "unified_rule",
+]

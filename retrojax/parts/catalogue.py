@@ -1,0 +1,141 @@
+"""Every part by name, with unit, range and source of each parameter: what a config may say and `describe` prints."""
+
+import inspect
+from typing import NamedTuple
+
+from retrojax.errors import InputError
+from retrojax.parts.calcium_spine import CalciumSpine
+from retrojax.parts.cb1 import CB1
+from retrojax.parts.costa import UnifiedRule
+from retrojax.parts.graupner_brunel import GraupnerBrunel
+from retrojax.parts.hill_synthesis import HillSynthesis
+from retrojax.parts.lif import LIF
+from retrojax.parts.nitric_oxide import NitricOxidePotentiation
+from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
+from retrojax.parts.quantal_release import QuantalRelease
+from retrojax.parts.tsodyks_markram import TsodyksMarkram
+
+
+class Parameter(NamedTuple):
+    """Unit, allowed range and provenance of a parameter.
+
+    `status`: `published`, `calibration` (a choice that makes a model fit its setting) or `unverified` (a number whose
+    source was not opened; never a test target).
+    """
+
+    unit: str
+    low: float
+    high: float
+    status: str = "published"
+    source: str = ""
+
+
+class Part(NamedTuple):
+    """A catalogue entry: its kind (`spine`, `release`, `rule`, `neuron`), class, parameters, presets and citations."""
+
+    kind: str
+    cls: type
+    parameters: dict[str, Parameter]
+    presets: dict[str, dict[str, float]]
+    cites: tuple[str, ...]
+
+    def default(self, name: str) -> object:
+        """Default of a parameter, in base units; None if it has none."""
+        value = inspect.signature(self.cls.__init__).parameters[name].default
+        return None if value is inspect.Parameter.empty else value
+
+
+_GB, _UNIT = "Graupner2012", "1"
+_time = lambda source="", status="published", low=0.0: Parameter("ms", low, 1e9, status, source)  # noqa: E731
+_gate = Parameter(_UNIT, 0, 100, "calibration", "learning gate; 1 is neutral")
+
+
+def _spine_preset(name: str) -> dict[str, float]:
+    p = GRAUPNER_BRUNEL[name]
+    return {"tau_Ca": p.tau_Ca, "C_pre": p.C_pre, "C_post": p.C_post, "delay": p.delay}
+
+
+def _rule_preset(name: str) -> dict[str, float]:
+    p = GRAUPNER_BRUNEL[name]
+    return {"theta_p": p.theta_p, "gamma_d": p.gamma_d, "gamma_p": p.gamma_p, "tau": 1000 * p.tau_s, "sigma": p.sigma,
+            "b": p.b}
+
+
+PARTS = {
+    "calcium": Part("spine", CalciumSpine, {
+        "tau_Ca": _time(_GB, low=1e-3), "C_pre": Parameter(_UNIT, 0, 100, "published", _GB),
+        "C_post": Parameter(_UNIT, 0, 100, "published", _GB), "delay": _time(_GB),
+    }, {name: _spine_preset(name) for name in GRAUPNER_BRUNEL}, (_GB,)),
+    "tsodyks_markram": Part("release", TsodyksMarkram, {
+        "tau_rec": _time("Costa2015", low=1e-3), "tau_fac": _time("Costa2015"),
+    }, {}, ("Tsodyks1998", "Costa2015")),
+    "quantal": Part("release", QuantalRelease, {
+        "n_sites": Parameter(_UNIT, 1, 1000, "published", "5.5 at a pair of layer-5 cells (Costa2015)"),
+        "tau_rec": _time("Costa2015", low=1e-3), "tau_fac": _time("Costa2015"),
+        "most_sites": Parameter(_UNIT, 1, 1000, "calibration", "static bound on n_sites"),
+    }, {}, ("Fuhrmann2002", "Costa2015")),
+    "graupner_brunel": Part("rule", GraupnerBrunel, {
+        "theta_d": Parameter(_UNIT, 1e-6, 1e3, "published", _GB), "theta_p": Parameter(_UNIT, 1e-6, 1e3, "published", _GB),
+        "gamma_d": Parameter(_UNIT, 0, 1e7, "published", _GB), "gamma_p": Parameter(_UNIT, 0, 1e7, "published", _GB),
+        "tau": _time(_GB, low=1e-3), "sigma": Parameter(_UNIT, 0, 1e4, "published", _GB),
+        "w0": Parameter(_UNIT, 0, 1e4, "calibration", "response of a DOWN synapse relative to its weight"),
+        "b": Parameter(_UNIT, 0, 1e4, "published", _GB), "gate_p": _gate, "gate_d": _gate,
+        "rho": Parameter(_UNIT, 0, 1, "calibration", "starting efficacy"),
+        "noise": Parameter("", 0, 1, "calibration", "static switch of the noise term"),
+    }, {name: _rule_preset(name) for name in GRAUPNER_BRUNEL}, (_GB,)),
+    "unified": Part("rule", UnifiedRule, {
+        **{name: Parameter(_UNIT, 0, 100, "published", "Costa2015, Table 1") for name in
+           ("d_minus", "d_plus", "c_plus")},
+        **{name: _time("Costa2015, Table 1", low=1e-3) for name in ("tau_x_plus", "tau_y_plus", "tau_y_minus")},
+        "lr_scale": Parameter(_UNIT, 0, 100, "published", "Costa2015: 0.15 in network runs"),
+        "nitric_oxide": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
+        "endocannabinoid": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
+    }, COSTA, ("Costa2015",)),
+    "nitric_oxide": Part("rule", NitricOxidePotentiation, {
+        "ec50": Parameter("nM", 1e-6, 1e6, "published", "Griffiths2003: 0.5-1.7 nM"),
+        "k_off": Parameter("1/ms", 1e-9, 10, "unverified", "deactivation of guanylyl cyclase, 1-10 /s"),
+        "V_GC": Parameter("uM/ms", 0, 10, "unverified", "1-10 uM/s"),
+        "k_PDE": Parameter("1/ms", 1e-9, 10, "unverified", "1-5 /s"),
+        "K_PKG": Parameter("uM", 1e-6, 1e3, "unverified", "0.1-0.5 uM"),
+        "n_PKG": Parameter(_UNIT, 0.1, 10, "unverified", "1-2"),
+        "tau_x_pre": _time("window of presynaptic activity, 50 ms to 1 s", "calibration", 1e-3),
+        "eta_NO": Parameter("1/ms", 0, 10, "calibration", "rate of expression at full coincidence"),
+        "P_max": Parameter(_UNIT, 0, 1, "calibration", "ceiling of the release probability"), "gate": _gate,
+    }, {}, ("Griffiths2003", "Padamsey2017", "Hardingham2013")),
+    "cb1": Part("rule", CB1, {
+        "eff_kon": Parameter("1/(nM*ms)", 0, 1, "calibration", "0.125 /(uM s), gives onset in 1-2 s"),
+        "eff_koff": Parameter("1/ms", 1e-9, 10, "calibration", "0.05 /s, recovery in about 20 s"),
+        "phi": Parameter(_UNIT, 0, 1, "calibration", "0.5 at glutamatergic, 0.8 at GABAergic terminals"),
+        "n_ca": Parameter(_UNIT, 0, 10, "unverified", "2.5 (1.5-4) where the number of open channels falls"),
+        "alpha": Parameter("1/(nM*ms)", 0, 1, "published", "Cui2016"),
+        **{name: Parameter("1/ms", 0, 1e3, "published", "Cui2016") for name in ("beta", "gamma", "epsilon")},
+        **{name: Parameter(_UNIT, 0, 100, "published", "Cui2016") for name in
+           ("ltd_lo", "ltd_hi", "ltp_lo", "A_ltd", "A_ltp")},
+        "tau_x_pre": _time("presynaptic trace", "calibration", 1e-3),
+        "x_half": Parameter(_UNIT, 0, 1e3, "calibration", "0 is the ungated form of Cui2016"), "gate": _gate,
+    }, {}, ("Cui2016", "Heifets2008")),
+    "hill_synthesis": Part("rule", HillSynthesis, {
+        "makes": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "half_activation": Parameter("uM", 1e-6, 1e6), "hill": Parameter(_UNIT, 0.1, 20),
+        "rate": Parameter("molecules/ms", 0, 1e9), "tau": _time(),
+        "ca_scale": Parameter("uM", 1e-6, 1e6, "calibration", "uM of calcium per unit of the rule's calcium"),
+    }, {}, ("Sweeney2015", "Cui2016")),
+    "lif": Part("neuron", LIF, {
+        "C_m": Parameter("pF", 1e-3, 1e6, "calibration"), "tau_m": _time(status="calibration", low=1e-3),
+        **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},
+        **{name: _time(status="calibration") for name in ("t_ref",)},
+        **{name: _time(status="calibration", low=1e-3) for name in ("tau_syn_ex", "tau_syn_in")},
+        "I_e": Parameter("pA", -1e6, 1e6, "calibration"),
+    }, {}, ()),
+}
+
+
+def find_part(name: str, kind: str, field: str = "part") -> Part:
+    """The part called `name`, of that kind.
+
+    **Raises** `InputError` naming those there are.
+    """
+    known = [key for key, part in PARTS.items() if part.kind == kind]
+    if name not in known:
+        raise InputError(field, name, ", ".join(known), "choose one of these names")
+    return PARTS[name]

@@ -1,0 +1,61 @@
+"""Spike-pairing protocols as published: Delta t = t_post - t_pre throughout."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from retrojax.errors import InputError
+
+
+class Protocol(NamedTuple):
+    """Spike times of one pre/post pair: `pre`, `post` [ms] and the time at which the run ends, `end` [ms]."""
+
+    pre: np.ndarray
+    post: np.ndarray
+    end: float
+
+
+def pairs(count: int, rate_hz: float, delta_t: float, tail: float = 1000.0) -> Protocol:
+    """`count` regular pairs, 1/rate apart.
+
+    **Arguments**
+
+    - `count`: number of pairs. `rate_hz`: pairs per second [Hz]. `delta_t`: t_post - t_pre [ms].
+    - `tail`: silence after the last spike [ms].
+    """
+    return _shifted(_period(rate_hz) * np.arange(count), [delta_t], tail)
+
+
+def triplets(count: int, rate_hz: float, offsets: tuple[float, ...], tail: float = 1000.0) -> Protocol:
+    """`count` repetitions of one presynaptic spike with postsynaptic spikes at `offsets` from it [ms]."""
+    return _shifted(_period(rate_hz) * np.arange(count), list(offsets), tail)
+
+
+def bursts(
+    rate_hz: float, delta_t: float, per_burst: int = 5, count: int = 15, every: float = 10_000.0, tail: float = 1000.0
+) -> Protocol:
+    """Bursts of pairs at `rate_hz`, burst starts `every` ms (Sjostrom et al. 2001: 15 bursts of 5 pairs every 10 s).
+
+    At a rate whose burst would outlast `every` the pairs stand alone: use `pairs` (50 pairs at 0.1 Hz).
+
+    **Raises** `InputError` if a burst is longer than the time between bursts.
+    """
+    within = _period(rate_hz) * np.arange(per_burst)
+    if within[-1] >= every:
+        raise InputError("rate_hz", rate_hz, f"bursts of {per_burst} shorter than {every} ms",
+                         "use `pairs` for single pairs at this rate")
+    starts = every * np.arange(count)
+    return _shifted((starts[:, None] + within).ravel(), [delta_t], tail)
+
+
+def _shifted(pre: np.ndarray, offsets: list[float], tail: float) -> Protocol:
+    post = np.sort((pre[:, None] + np.asarray(offsets, float)).ravel())
+    lead = max(0.0, -float(post.min()))
+    pre, post = pre + lead, post + lead
+    return Protocol(pre, post, float(max(pre.max(), post.max()) + tail))
+
+
+def _period(rate_hz: float) -> float:
+    if not (np.isfinite(rate_hz) and rate_hz > 0):
+        raise InputError("rate_hz", rate_hz, "a positive rate [Hz]", "give pairs per second")
+    return 1000.0 / rate_hz

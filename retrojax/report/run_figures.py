@@ -1,0 +1,144 @@
+"""The figures of a run, drawn from `results.zarr` alone."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+STAGE_COLOURS = {"W": "#fff3c4", "N1": "#dbe7f5", "N2": "#b9d0ec", "N3": "#8fb3de", "REM": "#e3d3ee"}
+CLASS_COLOURS = {"e": "#c0392b", "i": "#2c6fbb"}
+
+
+def draw_run(results: Path, folder: Path) -> list[Path]:
+    """Draw every figure of a run that has at least one snapshot after its start.
+
+    **Arguments**
+
+    - `results`: the `results.zarr` of the run.
+    - `folder`: where the PNG files go.
+    """
+    data = xr.open_zarr(results, consolidated=False)
+    known = np.flatnonzero(np.isfinite(data.weight.isel(synapse=0).values)) if data.sizes["synapse"] else []
+    data = data.isel(time=slice(0, int(known[-1]) + 1 if len(known) else 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"firing_rates": _rates(data), "strengths": _strengths(data), "plasticity_map": _map(data)}
+    if data.sizes.get("messenger", 0):
+        figures["messengers"] = _messengers(data)
+        if "conc" in data:
+            figures["field_slices"] = _slices(data)
+    return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def _shade(axes: Axes, data: xr.Dataset) -> None:
+    """Sleep stages as a background; the stage of a snapshot is shown up to the next one."""
+    times, stages = data.time.values / 1000, data.stage.values
+    for start, stop, stage in zip(times[:-1], times[1:], stages[:-1], strict=True):
+        if stage in STAGE_COLOURS:
+            axes.axvspan(start, stop, color=STAGE_COLOURS[stage], lw=0, zorder=0)
+    changes = [0, *(np.flatnonzero(stages[1:-1] != stages[:-2]) + 1)] if len(stages) > 2 else [0]
+    for index in changes:
+        if stages[index] in STAGE_COLOURS:
+            axes.text(times[index], 1.0, f" {stages[index]}", transform=axes.get_xaxis_transform(), va="bottom",
+                      fontsize=8)
+    axes.set_xlim(times[0], max(times[-1], times[0] + 1e-3))
+
+
+def _rates(data: xr.Dataset) -> Figure:
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    kinds = data.cell_class.values
+    seconds, neuron = data.spike_time.values / 1000, data.spike_neuron.values
+    edges = np.arange(0.0, max(float(data.time[-1]) / 1000, 0.5) + 1e-9, 0.5)
+    for kind in np.unique(kinds):
+        chosen = kinds[neuron] == kind
+        colour = CLASS_COLOURS.get(str(kind), "#555555")
+        top.plot(seconds[chosen], neuron[chosen], ",", color=colour)
+        counts, _ = np.histogram(seconds[chosen], edges)
+        bottom.step(edges[1:], counts / 0.5 / max((kinds == kind).sum(), 1), color=colour, label=f"class {kind}")
+    _shade(bottom, data)
+    top.set_ylabel("neuron")
+    top.set_title("Spikes and mean firing rate")
+    bottom.set(xlabel="time (s)", ylabel="rate (Hz)", ylim=(0, None))
+    bottom.legend(loc="upper right", frameon=False)
+    return figure
+
+
+def _strengths(data: xr.Dataset) -> Figure:
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, (name, label) in zip(panels, (("p_release", "release probability"), ("weight", "weight (pA)")),
+                                   strict=True):
+        before, after = data[name].isel(time=0).values, data[name].isel(time=-1).values
+        low, high = float(min(before.min(), after.min())), float(max(before.max(), after.max()))
+        bins = np.linspace(low, max(high, low + 1e-3), 50)
+        for values, text, colour in ((before, "before", "#9aa3ab"), (after, "after", "#b5442e")):
+            axes.hist(values, bins, histtype="stepfilled", alpha=0.55, color=colour,
+                      label=f"{text}, mean {values.mean():.3g}")
+        axes.set(xlabel=label, ylabel="synapses", yscale="log")
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"Plastic synapses at 0 s and {float(data.time[-1]) / 1000:g} s")
+    return figure
+
+
+def _messengers(data: xr.Dataset) -> Figure:
+    names = data.messenger.values
+    figure = Figure(figsize=(9, 2.6 * len(names)), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(len(names), 1, sharex=True)), names, strict=True):
+        one = data.sel(messenger=name)
+        seconds = data.bin.values / 1000
+        axes.plot(seconds, one.conc_bouton_max, color="#d0a24c", lw=0.7, label="highest at a bouton")
+        axes.plot(seconds, one.conc_bouton_mean, color="#b5442e", lw=1, label="mean at boutons")
+        axes.plot(seconds, one.conc_mean, color="#33475b", lw=1, label="mean in the box")
+        positive = one.conc_mean.values[np.isfinite(one.conc_mean.values) & (one.conc_mean.values > 0)]
+        axes.set(ylabel=f"{name} (nM)", yscale="log", ylim=(np.quantile(positive, 0.02) / 3 if positive.size else 1e-6, None))
+        _shade(axes, data)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower right")
+    axes.set_xlabel("time (s)")
+    return figure
+
+
+def _slices(data: xr.Dataset) -> Figure:
+    names, steps = data.messenger.values, data.sizes["time"]
+    chosen = np.unique(np.linspace(min(1, steps - 1), steps - 1, 5).round().astype(int))
+    figure = Figure(figsize=(2.3 * len(chosen) + 1.2, 3.9 * len(names)), layout="constrained")
+    panels = figure.subplots(len(names), len(chosen), squeeze=False)
+    for row, name in zip(panels, names, strict=True):
+        middle = data.conc.sel(messenger=name).isel(z=data.sizes["z"] // 2, time=chosen)
+        top = float(middle.max()) or 1.0
+        for axes, place in zip(row, range(len(chosen)), strict=True):
+            image = axes.pcolormesh(data.x, data.y, middle.isel(time=place).transpose("y", "x"), cmap="magma",
+                                    vmin=0, vmax=top, rasterized=True)
+            axes.set_aspect("equal")
+            stage = str(data.stage.values[chosen[place]])
+            axes.set_title(f"{float(middle.time[place]) / 1000:g} s, {stage}", fontsize=9)
+            axes.set_xlabel("x (um)", fontsize=8)
+        row[0].set_ylabel(f"{name}\ny (um)")
+        figure.colorbar(image, ax=list(row), label=f"{name} (nM), plane z = {float(middle.z):.0f} um", shrink=0.8)
+    return figure
+
+
+def _map(data: xr.Dataset) -> Figure:
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    place = data.spine_position.values
+    for axes, name, label in zip(panels, ("p_release", "weight"),
+                                 ("change of release probability", "change of weight (pA)"), strict=True):
+        change = (data[name].isel(time=-1) - data[name].isel(time=0)).values
+        limit = max(float(np.quantile(np.abs(change), 0.99)), 1e-9)
+        order = np.argsort(np.abs(change))
+        dots = axes.scatter(place[order, 0], place[order, 1], c=change[order], s=2, cmap="coolwarm", vmin=-limit,
+                            vmax=limit, lw=0, rasterized=True)
+        axes.set(xlabel="x (um)", aspect="equal")
+        figure.colorbar(dots, ax=axes, label=label, shrink=0.8)
+    panels[0].set_ylabel("y (um)")
+    figure.suptitle("Where plasticity happened: one dot per spine, strongest change on top")
+    return figure

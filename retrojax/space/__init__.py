@@ -1,0 +1,53 @@
+"""Space: a box of voxels in which messengers spread. Three verbs: `deposit`, `advance`, `sample`.
+
+    sites = Sites.build(grid.voxel_of(positions), grid.n_voxels)        host, once
+    propagator = plan(grid, diffusion, loss, elapsed)                   traced, outside the scan
+    source = deposit(sites, rates, grid.shape) / (grid.voxel_volume * MOLECULES_PER_NM_UM3)
+    field = advance(propagator, field, source)
+    amount = sample(sites, field)                                       plus `own_spine` at a spine's own bouton
+
+A field holds the *amount* per tissue volume, volume fraction x concentration [nM]. That is what release adds, loss
+removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
+"""
+
+from retrojax.space.closed_form import (
+    instantaneous_point as instantaneous_point,
+    point_response as point_response,
+    point_steady as point_steady,
+)
+from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
+from retrojax.space.grid import Grid as Grid
+from retrojax.space.near_field import (
+    correction_kernel as correction_kernel,
+    offset_class as offset_class,
+    own_spine as own_spine,
+    steps_needed as steps_needed,
+)
+from retrojax.space.sites import (
+    Sites as Sites,
+    deposit as deposit,
+    fixed_scale as fixed_scale,
+    from_fixed as from_fixed,
+    sample as sample,
+    to_fixed as to_fixed,
+)
+
+__all__ = [
+    "Grid",
+    "Propagator",
+    "Sites",
+    "advance",
+    "correction_kernel",
+    "deposit",
+    "fixed_scale",
+    "from_fixed",
+    "instantaneous_point",
+    "offset_class",
+    "own_spine",
+    "plan",
+    "point_response",
+    "point_steady",
+    "sample",
+    "steps_needed",
+    "to_fixed",
+]

@@ -1,0 +1,59 @@
+"""Units, converted once at the edge.
+
+Inside retrojax every array is in **ms, um, nM, mV, pA, nS, pF** and amounts in **molecules**. Text such as
+`"3300 um^2/s"` becomes a number in those units here and nowhere else.
+"""
+
+import functools
+import math
+
+import pint
+
+from retrojax.errors import InputError
+
+MOLECULES_PER_NM_UM3 = 0.602214076
+"""Molecules in 1 um^3 at 1 nM (Avogadro's number x 1e-15 l x 1e-9 mol/l)."""
+
+
+@functools.cache
+def _registry() -> pint.UnitRegistry:
+    registry = pint.UnitRegistry(cache_folder=None)
+    registry.define("molecule = 1 * particle = molecules")
+    return registry
+
+
+def to_unit(value: object, unit: str, field: str, file: object = None) -> float:
+    """The number that `value` is, in `unit`.
+
+    **Arguments**
+
+    - `value`: a number (taken to be in `unit` already) or text with a unit, as `"2 uM"`.
+    - `unit`: the unit wanted, as `"nM"`; `"1"` for a pure number.
+    - `field`: name used in the error text.
+    - `file`: file named in the error text.
+
+    **Raises** `InputError` if the text cannot be read, has another dimension, or is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InputError(field, value, f"a number or text with a unit of the kind of '{unit}'",
+                         f'write for example "1 {unit}"', file)
+    registry = _registry()
+    try:
+        quantity = registry.Quantity(value)
+        number = quantity if quantity.dimensionless and isinstance(value, int | float) else quantity.to(unit)
+        result = float(number.magnitude)
+    except (pint.errors.PintError, ValueError, AttributeError, TypeError, AssertionError) as error:
+        raise InputError(field, value, f"a quantity convertible to '{unit}'",
+                         f'give a unit of that kind, for example "1 {unit}" ({error})', file) from None
+    if not math.isfinite(result):
+        raise InputError(field, value, "a finite number", "replace it by a finite number", file)
+    return result
+
+
+def check_range(number: float, low: float, high: float, unit: str, field: str, file: object = None) -> float:
+    """`number`, if it lies in [low, high]; else an `InputError` that names the range."""
+    if not low <= number <= high:
+        side = "at least" if number < low else "at most"
+        raise InputError(field, f"{number:g} {unit}", f"{low:g} to {high:g} {unit}",
+                         f"use a value of {side} {low if number < low else high:g} {unit}", file)
+    return number

@@ -1,0 +1,82 @@
+"""Gradients through space: forward = reverse = finite difference, and the derivatives of the steady point source."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from retrojax.space import Grid, Sites, advance, correction_kernel, deposit, plan, point_response, point_steady, sample
+
+pytestmark = pytest.mark.usefixtures("x64")
+GRID = Grid((9, 8, 7), (1.0, 1.2, 0.8), boundary=("no-flux", "periodic", "absorbing"))
+
+
+def check(function, at, rtol=1e-7):
+    forward, reverse = jax.jit(jax.jacfwd(function))(at), jax.jit(jax.jacrev(function))(at)
+    function = jax.jit(function)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-10)
+    for i in range(at.size):
+        step = 1e-5 * max(abs(float(at[i])), 1e-3) * jnp.zeros(at.size).at[i].set(1.0)
+        difference = (function(at + step) - function(at - step)) / (2 * step[i])
+        np.testing.assert_allclose(forward[i], difference, rtol=rtol)
+
+
+def test_field_after_three_steps():
+    sites = Sites.build(np.array([200, 17, 200]), GRID.n_voxels)
+
+    def total(p):  # diffusion along x, y, z, loss, rate
+        propagator = plan(GRID, p[:3], p[3], 2.0)
+        source = deposit(sites, p[4] * jnp.array([1.0, 2.0, 3.0]), GRID.shape)
+        field = jnp.zeros(GRID.shape)
+        for _ in range(3):
+            field = advance(propagator, field, source)
+        return jnp.sum(sample(sites, field) ** 2)
+
+    check(total, jnp.array([0.4, 0.5, 0.6, 0.2, 1.3]))
+
+
+def test_field_without_loss_or_diffusion_has_a_finite_gradient():
+    source = jnp.zeros(GRID.shape).at[4, 4, 4].set(1.0)
+
+    def centre(p):
+        return advance(plan(GRID, p[0], p[1], 2.0), source, source)[4, 4, 4]
+
+    slopes = jax.grad(centre)(jnp.zeros(2))
+    # without transport c = c0 exp(-kt) + S (1 - exp(-kt)) / k, and dc/dD = lap(c0) t + lap(S) t^2/2
+    laplacian = -2 * (1 / 1.0**2 + 1 / 1.2**2 + 1 / 0.8**2)
+    np.testing.assert_allclose(slopes, [laplacian * 4.0, -4.0], rtol=1e-9)
+
+
+def test_steady_point_derivatives():
+    d, k, r = 2.2, 1.386e-3, 7.0
+
+    def log_steady(diffusion, loss):
+        return jnp.log(point_steady(r, 1.0, diffusion, loss))
+
+    by_d, by_k = jax.grad(log_steady, (0, 1))(d, k)
+    np.testing.assert_allclose(by_k, -r / (2 * np.sqrt(d * k)), rtol=1e-12)
+    np.testing.assert_allclose(by_d, -1 / d + r * np.sqrt(k) / (2 * d**1.5), rtol=1e-12)
+
+
+def test_steady_grid_derivatives_follow_the_point_source():
+    n, r, d = 49, 8, 2.2
+    grid, k = Grid((n, n, n), (1.0,) * 3), 2.2 / 36
+
+    def log_grid(p):
+        source = jnp.zeros(grid.shape).at[n // 2, n // 2, n // 2].set(1.0)
+        return jnp.log(advance(plan(grid, p[0], p[1], 1e6), jnp.zeros(grid.shape), source)[n // 2 + r, n // 2, n // 2])
+
+    by_d, by_k = jax.jit(jax.grad(log_grid))(jnp.array([d, k]))
+    np.testing.assert_allclose(by_k, -r / (2 * np.sqrt(d * k)), rtol=0.02)
+    # the two terms of d ln c / dD nearly cancel here, so compare with the larger
+    assert abs(by_d - (-1 / d + r * np.sqrt(k) / (2 * d**1.5))) < 0.02 / d
+
+
+@pytest.mark.parametrize("at", [[0.0346, 5e-4, 0.1], [2.2, 0.3, 0.5]])
+def test_near_field_kernel(at):
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=(8, 4)))
+    check(lambda p: jnp.sum(weights * correction_kernel(GRID, p[0], p[1], 20.0, p[2], 4)), jnp.array(at), 1e-6)
+
+
+def test_transient_point():
+    check(lambda p: point_response(p[0], 5.0, p[1], p[2], p[3]), jnp.array([0.4, 3.0, 0.5, 0.02]))
