@@ -17,9 +17,7 @@ MOLECULES_PER_NM_UM3 = 0.602214076
 
 @functools.cache
 def _registry() -> pint.UnitRegistry:
-    registry = pint.UnitRegistry(cache_folder=None)
-    registry.define("molecule = 1 * particle = molecules")
-    return registry
+    return pint.UnitRegistry()
 
 
 def to_unit(value: object, unit: str, field: str, file: object = None) -> float:
@@ -50,7 +48,9 @@ def to_unit(value: object, unit: str, field: str, file: object = None) -> float:
     return result
 
 
-def check_range(number: float, low: float, high: float, unit: str, field: str, file: object = None) -> float:
+def check_range(
+    number: float, low: float | int, high: float | int, unit: str, field: str, file: object = None
+) -> float:
     """`number`, if it lies in [low, high]; else an `InputError` that names the range."""
     if not low <= number <= high:
         side = "at least" if number < low else "at most"

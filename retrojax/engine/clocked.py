@@ -15,7 +15,7 @@ from retrojax.numerics import Draws
 from retrojax.types import Scalar
 
 
-def raster(times_ms: Any, end_ms: float, dt: float) -> Bool[np.ndarray, " T"]:
+def raster(times_ms: Any, end_ms: float | int, dt: float | int) -> Bool[np.ndarray, " T"]:
     """Spikes on the grid of a clocked run; step k ends at (k + 1) dt.
 
     **Raises** `InputError` if two spikes fall into one step, which a clocked run would merge.

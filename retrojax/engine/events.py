@@ -42,7 +42,7 @@ class SpikeTable(eqx.Module):
     pre_entry: Int[Array, "*B K"]
 
 
-def spike_table(pre_ms: Any, post_ms: Any, end_ms: float, entries: int | None = None, spikes: int | None = None):
+def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | None = None, spikes: int | None = None):
     """The table of one protocol.
 
     Times are compared after rounding to whole microseconds, so that spikes meant to coincide do.

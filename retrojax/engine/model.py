@@ -118,7 +118,7 @@ class NetworkState(eqx.Module):
     arriving: Int[Array, "L 2 N"]
     fired: Bool[Array, "R A"]
     fields: tuple[Field, ...]
-    emitted: tuple[Float[Array, "J S"], ...]
+    emitted: tuple[Float[Array, "_ S"], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     cursor: Int[Array, ""]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from retrojax.engine.events import stack_tables
 from retrojax.engine.rows import Bounds, Synapse
@@ -18,10 +18,10 @@ from retrojax.protocols import Protocol, bursts, pairs
 from retrojax.units import check_range, to_unit
 
 
-def _quantity(unit: str, low: float, high: float) -> Any:
-    def convert(value: object, info: ValidationInfo) -> float:
+def _quantity(unit: str, low: int | float, high: int | float) -> Any:
+    def convert(value: object, info: Any) -> float:
         name = info.field_name or "value"
-        return check_range(to_unit(value, unit, name), low, high, unit, name)
+        return check_range(to_unit(value, unit, name), float(low), float(high), unit, name)
 
     return Annotated[float, BeforeValidator(convert)]
 
@@ -119,7 +119,7 @@ class Prior(_Section):
 
 
 class ParameterChoice(_Section):
-    """How one parameter is fitted. `spread` is the sd of ln x over starts (of x itself for `identity`)."""
+    """How one parameter is fitted; `spread` is the sd of ln x over starts (of x itself for `identity`)."""
 
     transform: Annotated[str, AfterValidator(_readable_transform)] = "log"
     centre: float | str | None = Field(None, description="centre of the starts; the model's own value by default")
@@ -131,7 +131,8 @@ class ParameterChoice(_Section):
 class SolverSection(_Section):
     """Starts and limits of the solve."""
 
-    starts: int = Field(48, ge=1, le=100_000)
+    starts: int = Field(32, ge=1, le=100_000)
+    screen: int = Field(8, ge=1, le=1000, description="starts drawn for each one kept")
     seed: int = Field(0, ge=0)
     max_steps: int = Field(60, ge=1)
     tolerance: Positive = 1e-4
@@ -178,14 +179,14 @@ def _part(choice: PartChoice, kind: str) -> Any:
     field = f"model.{kind}"
     part = find_part(choice.model, kind, f"{field}.model")
     if choice.preset is not None and choice.preset not in part.presets:
-        raise InputError(f"{field}.preset", choice.preset, ", ".join(part.presets) or "none", "choose one of these names")
+        raise InputError(f"{field}.preset", choice.preset, ", ".join(part.presets) or "none", "choose one of them")
     values = dict(part.presets[choice.preset]) if choice.preset else {}
     for name, value in (choice.model_extra or {}).items():
         if name not in part.parameters:
             raise InputError(f"{field}.{name}", value, ", ".join(part.parameters), "choose one of these parameters")
         known = part.parameters[name]
         number = to_unit(value, known.unit, f"{field}.{name}")
-        values[name] = check_range(number, known.low, known.high, known.unit, f"{field}.{name}")
+        values[name] = check_range(number, float(known.low), float(known.high), known.unit, f"{field}.{name}")
     return part.cls(**values)
 
 
@@ -194,8 +195,9 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Synapse) -
         return to_unit(value, choice.unit, f"{field}.{name}")
 
     kind, _, bounds = choice.transform.partition("(")
-    low, high = (number(_text_or_number(text), "transform") for text in bounds.rstrip(")").split(",")) if bounds else \
-        (0.0, np.inf)
+    low, high = 0.0, np.inf
+    if bounds:
+        low, high = (number(_text_or_number(text), "transform") for text in bounds.rstrip(")").split(","))
     centre = _current(model, path, choice.spread) if choice.centre is None else number(choice.centre, "centre")
     prior = choice.prior and (number(choice.prior.mean, "prior.mean"), choice.prior.sd)
     return Parameter(Transform(kind, float(low), float(high)), centre, choice.spread, choice.unit, prior)
@@ -210,10 +212,7 @@ def _current(model: Synapse, path: str, fallback: float) -> float:
 
 
 def _text_or_number(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()
+    return float(text) if re.fullmatch(r"\s*[-+.\deE]+\s*", text) else text.strip()
 
 
 def _problem(config: FitConfig, model: Synapse) -> Problem:
@@ -225,21 +224,18 @@ def _problem(config: FitConfig, model: Synapse) -> Problem:
     if calcium and config.data.assumptions:
         raise InputError("data.assumptions", len(config.data.assumptions), "none with a calcium rule",
                          "remove them: this rule has no P and q of its own")
-    predict = PairOutcome(
-        tables, tuple(conditions.index((row.protocol, row.rate, row.delta_t)) for row in rows),
-        tuple(QUANTITIES.index(name) for name in quantity),
-        jnp.asarray(config.model.down_fraction, float) if calcium else None,
-    )
-    measured = np.array([isinstance(row, Point) for row in rows])
+    which = tuple(conditions.index((row.protocol, row.rate, row.delta_t)) for row in rows)
+    beta = jnp.asarray(config.model.down_fraction, float) if calcium else None
     return Problem(
         mean=np.array([row.mean if isinstance(row, Point) else row.value for row in rows]),
         sem=np.array([row.sem if isinstance(row, Point) else row.sd for row in rows]),
-        predict=predict,
+        predict=PairOutcome(tables, which, tuple(QUANTITIES.index(name) for name in quantity), beta),
         labels=tuple(f"{row.rate:g} Hz, {row.delta_t:+g} ms, {name}" for row, name in zip(rows, quantity, strict=True)),
         x=np.array([row.rate for row in rows]),
-        series=tuple(f"{name}, {row.delta_t:+g} ms" for row, name in zip(rows, quantity, strict=True)),
+        series=tuple(_series(row) for row in rows),
         groups=tuple(_group(config.data.hold_out, row) for row in rows),
-        is_data=measured, x_label="pairing rate [Hz]", y_label="strength after / before",
+        is_data=np.array([isinstance(row, Point) for row in rows]),
+        x_label="pairing rate [Hz]", y_label="strength after / before",
     )
 
 
@@ -247,3 +243,8 @@ def _group(hold_out: str, row: Point | Assumption) -> str:
     if isinstance(row, Assumption):
         return "assumed"
     return {"rate": f"{row.rate:g} Hz", "delta_t": f"{row.delta_t:+g} ms", "none": "all"}[hold_out]
+
+
+def _series(row: Point | Assumption) -> str:
+    lag = f"Δt = {row.delta_t:+g} ms".replace("-", "\N{MINUS SIGN}")
+    return f"{lag}, {row.quantity} (assumed)" if isinstance(row, Assumption) else lag

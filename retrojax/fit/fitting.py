@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.errors import InputError
-from retrojax.fit.identify import KNOWN_WITHIN, identify
+from retrojax.fit.identify import KNOWN_WITHIN, identify, spread_of_good_starts
 from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.result import FitResult, HeldOut, ParameterResult, Starts
 from retrojax.fit.solve import FLAT, Solved, Solver, compile_solver, loss_of, solve_all
@@ -24,6 +24,7 @@ def fit(
     *,
     starts: int,
     key: SeedKey,
+    screen: int = 8,
     max_steps: int = 60,
     tolerance: float = 1e-4,
     recovery: int = 8,
@@ -41,15 +42,17 @@ def fit(
     - `spec`: dotted path -> `Parameter`.
     - `starts`: number of starts; the first stands at the centres of `spec`.
     - `key`: typed key of the starts and of the synthetic data.
+    - `screen`: this many times `starts` are drawn and the ones of lowest loss kept, as a bad draw often lands where the
+      loss is flat; 1 keeps every draw.
     - `max_steps`, `tolerance`: of each solve.
-    - `recovery`: synthetic data sets, at most `starts`; 0 leaves the test out.
+    - `recovery`: synthetic data sets; 0 leaves the test out.
 
     **Returns** `FitResult`. **Raises** `InputError` for a spec or points that cannot be used.
 
     Build `problem` and `model` under `jax.enable_x64(True)` too: times rounded to float32 stay rounded.
     """
     began = time.perf_counter()
-    _check_counts(starts, max_steps, recovery)
+    _check_counts({"starts": starts, "screen": screen, "max_steps": max_steps}, recovery)
     check_problem(problem)
     check_spec(model, spec)
     with jax.enable_x64(True):
@@ -57,10 +60,10 @@ def fit(
         model = _double(model)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
         solver = compile_solver(problem, model, spec, starts, max_steps, tolerance)
-        u0 = draw_starts(spec, starts, rng)
         weight = 1 / problem.sem
+        u0 = _screened(solver, problem, spec, draw_starts(spec, starts * screen, rng))
         solved = solve_all(solver, u0, *_repeat(starts, problem.mean, weight))
-        loss = loss_of(spec, solved, problem.mean, weight)
+        loss = loss_of(spec, solved.u, solved.prediction, problem.mean, weight)
         best = int(np.argmin(loss))
         if not np.isfinite(loss[best]):
             raise InputError("parameters", "all starts", "a start with finite predictions", "narrow the starts' spread")
@@ -68,7 +71,8 @@ def fit(
         heldout, fold_steps = _leave_out(solver, problem, spec, promising)
         recovered, synthetic_steps = _recover(solver, problem, spec, promising, solved, best, recovery, rng)
         values = np.asarray(natural(spec, jnp.asarray(solved.u)))
-        found = identify(spec, values[best], solved.jacobian[best], weight)
+        local = identify(spec, values[best], solved.jacobian[best], weight)
+        others = spread_of_good_starts(spec, values, loss)
         return FitResult(
             model=set_coordinates(model, spec, jnp.asarray(solved.u[best])),
             problem=problem,
@@ -76,8 +80,8 @@ def fit(
             loss=float(loss[best]),
             chi2=_chi2(problem, solved.prediction[best]),
             n_points=int(np.sum(problem.is_data)),
-            parameters=_parameters(spec, values[best], found.log_sd),
-            undetermined=found.undetermined,
+            parameters=_parameters(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
+            undetermined=local.undetermined + others.undetermined,
             starts=Starts(loss, solved.converged, solved.steps,
                           np.asarray(natural(spec, jnp.asarray(u0))), values),
             heldout=heldout,
@@ -87,6 +91,16 @@ def fit(
             compile_s=solver.compile_s,
             wall_s=time.perf_counter() - began,
         )
+
+
+def _screened(solver: Solver, problem: Problem, spec: Spec, u: np.ndarray) -> np.ndarray:
+    """The first start and those of lowest loss, as many as one batch takes."""
+    if len(u) == solver.batch:
+        return u
+    prediction = evaluate(solver, problem, u)
+    loss = loss_of(spec, u, prediction, problem.mean, 1 / problem.sem)
+    rest = 1 + np.argsort(loss[1:], kind="stable")
+    return u[np.concatenate([[0], rest[: solver.batch - 1]])]
 
 
 def evaluate(solver: Solver, problem: Problem, u: np.ndarray) -> np.ndarray:
@@ -106,7 +120,7 @@ def _leave_out(solver: Solver, problem: Problem, spec: Spec, starts: np.ndarray)
     weight = np.repeat(kept, each, axis=0)
     mean = np.broadcast_to(problem.mean, weight.shape)
     solved = solve_all(solver, np.tile(starts[:each], (len(names), 1)), mean, weight)
-    chosen = _best_of(loss_of(spec, solved, mean, weight), len(names))
+    chosen = _best_of(loss_of(spec, solved.u, solved.prediction, mean, weight), len(names))
     prediction, by_group = np.array(problem.mean, float), {}
     for name, row in zip(names, chosen, strict=True):
         out = (groups == name) & problem.is_data
@@ -128,7 +142,7 @@ def _recover(
     mean = np.repeat(made, each, axis=0)
     weight = np.broadcast_to(1 / problem.sem, mean.shape)
     again = solve_all(solver, np.tile(starts[:each], (sets, 1)), mean, weight)
-    loss = loss_of(spec, again, mean, weight)
+    loss = loss_of(spec, again.u, again.prediction, mean, weight)
     chosen = _best_of(loss, sets)
     values = np.asarray(natural(spec, jnp.asarray(again.u[chosen])))
     true = np.asarray(natural(spec, jnp.asarray(solved.u[best])))
@@ -144,7 +158,7 @@ def _recover(
 
 def _prior_loss(spec: Spec, solved: Solved, best: int, problem: Problem) -> float:
     none = np.zeros(problem.mean.size)
-    return float(loss_of(spec, solved, problem.mean, none)[best])
+    return float(loss_of(spec, solved.u, solved.prediction, problem.mean, none)[best])
 
 
 def _baselines(solver: Solver, problem: Problem, centre: np.ndarray, folds: bool) -> dict[str, float]:
@@ -193,10 +207,9 @@ def _double(tree: Any) -> Any:
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree)
 
 
-def _check_counts(starts: int, max_steps: int, recovery: int) -> None:
-    if starts < 1:
-        raise InputError("solver.starts", starts, "1 or more", "draw some starts; 48 is usual")
-    if max_steps < 1:
-        raise InputError("solver.max_steps", max_steps, "1 or more", "60 is usual")
-    if not 0 <= recovery <= starts:
-        raise InputError("solver.recovery", recovery, f"0 to {starts} (starts)", "lower recovery or raise starts")
+def _check_counts(counts: dict[str, int], recovery: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(f"solver.{name}", count, "1 or more", "give a positive number, or leave the default")
+    if recovery < 0:
+        raise InputError("solver.recovery", recovery, "0 or more", "0 leaves the recovery test out; 8 is usual")

@@ -8,7 +8,7 @@ import numpy as np
 from retrojax.fit.spec import Spec, prior_coordinates, slope
 
 KNOWN_WITHIN = math.log(2.0)
-"""A parameter, or a product of parameters, counts as determined if one standard deviation is less than a factor of 2."""
+"""A parameter, or a product of parameters, is determined if one standard deviation is less than a factor of 2."""
 
 HOPELESS = 50.0
 """Standard deviations of ln x beyond this (a factor of e^50) are reported as no information at all."""
@@ -35,7 +35,8 @@ def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.nd
 
     - `values`: parameters at the optimum [P]. `jacobian`: d prediction / d u there [n, P]. `weight`: 1/SEM [n].
 
-    Valid as far as the model is linear over one standard deviation and away from its clips.
+    Valid as far as the model is linear over one standard deviation. At a clip or a kink (a calcium peak that just
+    touches a threshold) the curvature is that of one side.
     """
     scale = np.array([_relative_slope(p, value) for p, value in zip(spec.values(), values, strict=True)])
     prior = prior_coordinates(spec)[1]
@@ -47,6 +48,28 @@ def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.nd
     weak = [number for number in np.argsort(-spread, kind="stable") if spread[number] > KNOWN_WITHIN]
     log_sd = np.where(log_sd > HOPELESS, np.inf, log_sd)
     return Identified(log_sd, tuple(_in_words(spec, vectors[number], spread[number]) for number in weak))
+
+
+def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> Identified:
+    """What other optima say: a point whose loss is within 1 of the best lies within one standard deviation of it.
+
+    The curvature sees only the optimum it is taken at; where other starts end elsewhere with about the same loss, their
+    distance is a lower limit of the standard deviation.
+
+    **Arguments**
+
+    - `values`: where every start ended [S, P]. `loss`: there [S].
+    """
+    best, good = values[np.argmin(loss)], values[loss < np.min(loss) + 1]
+    distance, words = np.zeros(len(spec)), []
+    for number, (path, parameter) in enumerate(spec.items()):
+        identity = parameter.transform.kind == "identity"
+        off = (good[:, number] - best[number]) / parameter.spread if identity else np.log(good[:, number] / best[number])
+        distance[number] = np.max(np.abs(off))
+        if distance[number] > KNOWN_WITHIN:
+            low, high = np.min(good[:, number]), np.max(good[:, number])
+            words.append(f"{path.rsplit('.', 1)[-1]} from {low:.3g} to {high:.3g} fits about as well (loss within 1)")
+    return Identified(distance, tuple(words))
 
 
 def _relative_slope(parameter, value: float) -> float:
@@ -62,7 +85,8 @@ def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:
     # the scale of the eigenvector changes with the power it is quoted at: sd of ln(product) = spread x its length
     length = float(np.linalg.norm(powers))
     size = spread * length
-    how = "the data say nothing about it" if size > HOPELESS else f"one standard deviation is a factor of {np.exp(size):.3g}"
+    known = f"one standard deviation is a factor of {np.exp(min(size, HOPELESS)):.3g}"
+    how = "the data say nothing about it" if size > HOPELESS else known
     return f"{' x '.join(terms)} is not determined ({how})"
 
 

@@ -69,10 +69,11 @@ class FitResult(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """The content of `fit.json`: plain numbers, text, lists and mappings; None for what is not finite."""
+        p = self.problem
         points = [
             {"label": label, "mean": float(mean), "sem": float(sem), "prediction": float(value), "measured": bool(data)}
-            for label, mean, sem, value, data in zip(
-                self.problem.labels, self.problem.mean, self.problem.sem, self.prediction, self.problem.is_data, strict=True)
+            for label, mean, sem, value, data in
+            zip(p.labels, p.mean, p.sem, self.prediction, p.is_data, strict=True)
         ]
         heldout = self.heldout and {"chi2": self.heldout.chi2, "by_group": self.heldout.by_group}
         best = float(np.min(self.starts.loss))
@@ -83,7 +84,7 @@ class FitResult(NamedTuple):
         }
         return _finite({
             "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points,
-            "parameters": {path: p._asdict() for path, p in self.parameters.items()},
+            "parameters": {path: found._asdict() for path, found in self.parameters.items()},
             "undetermined": list(self.undetermined), "points": points, "starts": starts, "heldout": heldout,
             "baselines": self.baselines, "recovery": self.recovery, "evaluations": self.evaluations,
             "compile_s": self.compile_s, "wall_s": self.wall_s,
@@ -93,7 +94,7 @@ class FitResult(NamedTuple):
         """The fit in words, for the terminal."""
         count, best = self.starts.loss.size, np.min(self.starts.loss)
         lines = [
-            f"chi2 {self.chi2:.3f} over {self.n_points} points, {len(self.parameters)} parameters; loss {self.loss:.3f}",
+            f"chi2 {self.chi2:.3f}, {self.n_points} points, {len(self.parameters)} parameters; loss {self.loss:.3f}",
             f"{int(np.sum(self.starts.converged))} of {count} starts converged, "
             f"{int(np.sum(self.starts.loss < best + 0.1))} to within 0.1 of the best",
         ]

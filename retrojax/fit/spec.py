@@ -1,4 +1,4 @@
-"""What is fitted, as plain data: dotted paths into a model, a transform each, where to start, and what is known before."""
+"""What is fitted, as plain data: dotted paths into a model, each with a transform, starts, and what is known before."""
 
 import difflib
 import math

@@ -94,7 +94,6 @@ class Recorder:
         for name, values in _readout(model, state).items():
             root[name][place] = np.asarray(values)
         root["rate"][place] = self.counts / seconds if seconds else np.zeros(self.counts.size)
-        root["stage"][place] = self.simulation.patches.stage_at(int(state.tick)) or "none"
         if self.simulation.plan.config.record.fields and state.fields:
             fractions = [float(m.volume_fraction) for m in model.messengers]
             root["conc"][place] = np.stack([np.asarray(f) / a for f, a in zip(state.fields, fractions, strict=True)])
@@ -120,7 +119,7 @@ def _template(recorder: Recorder) -> xr.Dataset:
         "weight": (("time", "synapse"), blank(times, synapses), "pA"),
         "p_release": (("time", "synapse"), blank(times, synapses), "1"),
         "p_effective": (("time", "synapse"), blank(times, synapses), "1"),
-        "stage": ("time", np.full(times, "none", "<U8"), "1"),
+        "stage": ("bin", _stages(recorder, bins), "1"),
         "conc_mean": (("bin", "messenger"), blank(bins, len(names)), "nM"),
         "conc_bouton_mean": (("bin", "messenger"), blank(bins, len(names)), "nM"),
         "conc_bouton_max": (("bin", "messenger"), blank(bins, len(names)), "nM"),
@@ -144,6 +143,12 @@ def _template(recorder: Recorder) -> xr.Dataset:
     }
     data = {name: (dims, values, {"units": unit}) for name, (dims, values, unit) in variables.items()}
     return xr.Dataset(data, coords, {"title": "retrojax run"})
+
+
+def _stages(recorder: Recorder, bins: int) -> np.ndarray:
+    """Sleep stage of every bin; known before the run."""
+    names = [recorder.simulation.patches.stage_at(k * recorder.bin) or "none" for k in range(bins)]
+    return np.array(names, "<U8")
 
 
 def _chunks(recorder: Recorder) -> dict[str, dict]:

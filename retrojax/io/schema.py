@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from retrojax.units import check_range, to_unit
 
 
-def quantity(unit: str, low: float, high: float) -> Any:
+def quantity(unit: str, low: float | int, high: float | int) -> Any:
     """A number in `unit`, given as a number or as text with a unit."""
 
-    def convert(value: object, info: ValidationInfo) -> float:
+    def convert(value, info):
         name = info.field_name or "value"
         return check_range(to_unit(value, unit, name), low, high, unit, name)
 

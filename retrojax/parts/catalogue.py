@@ -24,8 +24,8 @@ class Parameter(NamedTuple):
     """
 
     unit: str
-    low: float
-    high: float
+    low: float | int
+    high: float | int
     status: str = "published"
     source: str = ""
 

@@ -91,7 +91,8 @@ class GraupnerBrunel(AbstractRule):
 
     def _cubic(self, rho: PerRow, duration: PerRow) -> PerRow:
         """Increment of rho by the double well alone; exactly 0 at rho = 0, 1/2, 1."""
-        growth = jnp.expm1(duration / (2 * self.tau))
+        # past 80 the answer is the nearest well; the exponential of a silent day would overflow
+        growth = jnp.expm1(jnp.minimum(duration / (2 * self.tau), 80.0))
         y = rho - 0.5
         gain = growth * 4 * rho * (1 - rho) / (1 + 4 * y * y * growth)
         return y * gain / (1 + jnp.sqrt(1 + gain))

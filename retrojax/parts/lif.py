@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from retrojax.numerics import phi1
-from retrojax.types import PerRow, Scalar
+from retrojax.types import Flags, PerRow, Scalar
 
 
 class LIFState(NamedTuple):
@@ -56,7 +56,7 @@ class LIF(eqx.Module):
         zero = jnp.zeros(count)
         return LIFState(jnp.broadcast_to(self.E_L, (count,)) + zero, zero, zero, zero)
 
-    def step(self, s: LIFState, dt: Scalar, ex: PerRow, inh: PerRow) -> tuple[LIFState, PerRow]:
+    def step(self, s: LIFState, dt: Scalar, ex: PerRow, inh: PerRow) -> tuple[LIFState, Flags]:
         """Advance by `dt`, then add the currents `ex`, `inh` [pA] of spikes that arrive at its end.
 
         **Returns** the new state, and which neurons spiked at the end of the step.

@@ -15,7 +15,7 @@ class Protocol(NamedTuple):
     end: float
 
 
-def pairs(count: int, rate_hz: float, delta_t: float, tail: float = 1000.0) -> Protocol:
+def pairs(count: int, rate_hz: float | int, delta_t: float | int, tail: float | int = 1000.0) -> Protocol:
     """`count` regular pairs, 1/rate apart.
 
     **Arguments**
@@ -26,13 +26,14 @@ def pairs(count: int, rate_hz: float, delta_t: float, tail: float = 1000.0) -> P
     return _shifted(_period(rate_hz) * np.arange(count), [delta_t], tail)
 
 
-def triplets(count: int, rate_hz: float, offsets: tuple[float, ...], tail: float = 1000.0) -> Protocol:
+def triplets(count: int, rate_hz: float | int, offsets: tuple[float | int, ...], tail: float | int = 1000.0) -> Protocol:
     """`count` repetitions of one presynaptic spike with postsynaptic spikes at `offsets` from it [ms]."""
     return _shifted(_period(rate_hz) * np.arange(count), list(offsets), tail)
 
 
 def bursts(
-    rate_hz: float, delta_t: float, per_burst: int = 5, count: int = 15, every: float = 10_000.0, tail: float = 1000.0
+    rate_hz: float | int, delta_t: float | int, per_burst: int = 5, count: int = 15, every: float | int = 10_000.0,
+    tail: float | int = 1000.0,
 ) -> Protocol:
     """Bursts of pairs at `rate_hz`, burst starts `every` ms (Sjostrom et al. 2001: 15 bursts of 5 pairs every 10 s).
 
@@ -48,14 +49,14 @@ def bursts(
     return _shifted((starts[:, None] + within).ravel(), [delta_t], tail)
 
 
-def _shifted(pre: np.ndarray, offsets: list[float], tail: float) -> Protocol:
+def _shifted(pre: np.ndarray, offsets: list, tail: float | int) -> Protocol:
     post = np.sort((pre[:, None] + np.asarray(offsets, float)).ravel())
     lead = max(0.0, -float(post.min()))
     pre, post = pre + lead, post + lead
     return Protocol(pre, post, float(max(pre.max(), post.max()) + tail))
 
 
-def _period(rate_hz: float) -> float:
+def _period(rate_hz: float | int) -> float:
     if not (np.isfinite(rate_hz) and rate_hz > 0):
         raise InputError("rate_hz", rate_hz, "a positive rate [Hz]", "give pairs per second")
     return 1000.0 / rate_hz

@@ -34,51 +34,55 @@ def _data_and_model(result: FitResult) -> Figure:
     names = list(dict.fromkeys(result.problem.series))
     figure = Figure(figsize=(4.2 * len(names) + 0.6, 4.0), layout="constrained", dpi=150)
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for axis, name in zip(axes, names, strict=True):
-        _one_series(axis, result, name)
+    low, high = _limits(result)
+    axes[0].set_ylim(low, high)
     axes[0].set_ylabel(result.problem.y_label)
-    _limits(axes, result)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    held = f", held out {result.heldout.chi2:.2f}" if result.heldout else ""
-    figure.suptitle(f"$\\chi^2$ = {result.chi2:.2f} over {result.n_points} points, {len(result.parameters)} parameters{held}",
-                    fontsize=11)
+    for axis, name in zip(axes, names, strict=True):
+        here = np.flatnonzero(np.asarray(result.problem.series) == name)
+        here = here[np.argsort(result.problem.x[here], kind="stable")]
+        _one_series(axis, result, here)
+        if result.heldout:
+            _held_out(axis, result, here[result.problem.is_data[here]], low, high)
+        axis.set_title(name, fontsize=10)
+    drawn = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=len(drawn), frameon=False, fontsize=9)
+    held = f"; held out {result.heldout.chi2:.2f}" if result.heldout else ""
+    sizes = f"{result.n_points} points, {len(result.parameters)} parameters"
+    figure.suptitle(f"$\\chi^2$: fit {result.chi2:.2f}{held} ({sizes})", fontsize=11)
     return figure
 
 
-def _one_series(axis: Axes, result: FitResult, name: str) -> None:
+def _one_series(axis: Axes, result: FitResult, here: np.ndarray) -> None:
     problem = result.problem
-    here = np.flatnonzero(np.asarray(problem.series) == name)
-    here = here[np.argsort(problem.x[here], kind="stable")]
-    x, measured = problem.x[here], problem.is_data[here]
+    x, measured = problem.x[here], problem.is_data[here].all()
     axis.axhline(1, color=SPREAD, lw=0.8, zorder=0)
-    axis.errorbar(x, problem.mean[here], problem.sem[here], fmt="o" if measured.all() else "D", color=DATA, capsize=3,
-                  label="data, mean ± SEM" if measured.all() else "assumed ± sd")
+    axis.errorbar(x, problem.mean[here], problem.sem[here], fmt="o" if measured else "D", color=DATA, capsize=3,
+                  label="data, mean ± SEM" if measured else "assumed ± sd")
     axis.plot(x, result.prediction[here], "-s", color=MODEL, ms=4, label="fit")
-    if result.heldout and measured.any():
-        axis.plot(x[measured], result.heldout.prediction[here][measured], "x", color=HELD, ms=7, mew=1.8,
-                  label="predicted with its group left out")
-    axis.set_title(name, fontsize=10)
     axis.set_xlabel(problem.x_label)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _limits(axes: np.ndarray, result: FitResult) -> None:
-    """Leave the scale to data and fit; a held-out prediction far outside is drawn at the edge with its value."""
+def _held_out(axis: Axes, result: FitResult, here: np.ndarray, low: float, high: float) -> None:
+    """Crosses; a prediction far outside the data is a triangle at the edge, with its value: it does not set the scale."""
+    x, value = result.problem.x[here], result.heldout.prediction[here]
+    edge = 0.04 * (high - low)
+    inside = (value > low + edge) & (value < high - edge)
+    axis.plot(x[inside], value[inside], "x", color=HELD, ms=7, mew=1.8, label="predicted with its group left out")
+    for place, number in zip(x[~inside], value[~inside], strict=True):
+        at = np.clip(number, low + edge, high - edge)
+        axis.plot(place, at, marker="^" if number > at else "v", color=HELD, ms=8, clip_on=False)
+        axis.annotate(f"{number:.2f}", (place, at), color=HELD, fontsize=8, xytext=(-7, 0), textcoords="offset points",
+                      ha="right", va="center")
+
+
+def _limits(result: FitResult) -> tuple[float, float]:
+    """Scale set by data and fit."""
     problem = result.problem
-    low = min(np.min(problem.mean - problem.sem), np.min(result.prediction))
-    high = max(np.max(problem.mean + problem.sem), np.max(result.prediction))
+    low = float(min(np.min(problem.mean - problem.sem), np.min(result.prediction)))
+    high = float(max(np.max(problem.mean + problem.sem), np.max(result.prediction)))
     margin = 0.12 * (high - low)
-    low, high = low - margin, high + margin
-    if result.heldout is not None:
-        inside = np.clip(result.heldout.prediction, low + margin / 3, high - margin / 3)
-        names = list(dict.fromkeys(problem.series))
-        for number in np.flatnonzero(inside != result.heldout.prediction):
-            axis, value = axes[names.index(problem.series[number])], result.heldout.prediction[number]
-            axis.plot(problem.x[number], inside[number], marker="^" if value > high - margin / 3 else "v", color=HELD, ms=8)
-            axis.annotate(f"{value:.2f}", (problem.x[number], inside[number]), color=HELD, fontsize=8,
-                          xytext=(-7, 0), textcoords="offset points", ha="right", va="center")
-    axes[0].set_ylim(low, high)
+    return low - margin, high + margin
 
 
 def _parameters(result: FitResult) -> Figure:
@@ -87,6 +91,7 @@ def _parameters(result: FitResult) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
     _draw_losses(left, result)
     _draw_values(right, result)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
@@ -122,7 +127,8 @@ def _draw_values(axis: Axes, result: FitResult) -> None:
             again = result.recovery["parameters"][path]
             ends = np.clip(np.array([again["low"], again["median"], again["high"]]) / again["true"], 1 / widest, widest)
             axis.plot(ends[[0, 2]], [row + 0.2, row + 0.2], "-", color=DATA, lw=1)
-            axis.plot(ends[1], row + 0.2, "d", color=DATA, ms=4, label="synthetic data, median and 16-84 %" if row == 0 else None)
+            axis.plot(ends[1], row + 0.2, "d", color=DATA, ms=4,
+                      label="synthetic data, median and 16-84 %" if row == 0 else None)
     axis.plot([], [], "-o", color=MODEL, lw=3, label="best fit ± 1 sd, identified")
     axis.plot([], [], "-o", color=HELD, lw=3, label="best fit ± 1 sd, not identified")
     axis.set_yticks(range(len(paths)), [_label(path, result) for path in paths])
@@ -130,7 +136,6 @@ def _draw_values(axis: Axes, result: FitResult) -> None:
     axis.set_xscale("log")
     axis.set_xlim(1 / widest / 1.3, widest * 1.3)
     axis.set_xlabel("value / best fit (cut at a factor of 100)")
-    axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
 
 

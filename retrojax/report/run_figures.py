@@ -39,17 +39,23 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _shade(axes: Axes, data: xr.Dataset) -> None:
-    """Sleep stages as a background; the stage of a snapshot is shown up to the next one."""
-    times, stages = data.time.values / 1000, data.stage.values
-    for start, stop, stage in zip(times[:-1], times[1:], stages[:-1], strict=True):
-        if stage in STAGE_COLOURS:
-            axes.axvspan(start, stop, color=STAGE_COLOURS[stage], lw=0, zorder=0)
-    changes = [0, *(np.flatnonzero(stages[1:-1] != stages[:-2]) + 1)] if len(stages) > 2 else [0]
-    for index in changes:
-        if stages[index] in STAGE_COLOURS:
-            axes.text(times[index], 1.0, f" {stages[index]}", transform=axes.get_xaxis_transform(), va="bottom",
-                      fontsize=8)
-    axes.set_xlim(times[0], max(times[-1], times[0] + 1e-3))
+    """Sleep stages as a background, each named where it starts."""
+    ends, stages = data.bin.values / 1000, data.stage.values
+    width = ends[0] if len(ends) else 0.0
+    first = [0, *(np.flatnonzero(stages[1:] != stages[:-1]) + 1)]
+    for start, stop in zip(first, [*first[1:], len(ends)], strict=True):
+        if stop > start and stages[start] in STAGE_COLOURS:
+            axes.axvspan(ends[start] - width, ends[stop - 1], color=STAGE_COLOURS[stages[start]], lw=0, zorder=0)
+            axes.text(ends[start] - width, 1.0, f" {stages[start]}", transform=axes.get_xaxis_transform(),
+                      va="bottom", fontsize=8)
+    axes.set_xlim(0, max(float(data.time[-1]) / 1000, 1e-3))
+
+
+def _stage_at(data: xr.Dataset, moment_ms: float) -> str:
+    """Stage in force just before a moment, as a title says it; empty without sleep."""
+    place = min(int(np.searchsorted(data.bin.values, moment_ms)), data.sizes["bin"] - 1)
+    stage = str(data.stage.values[place]) if place >= 0 else "none"
+    return "" if stage == "none" else f", {stage}"
 
 
 def _rates(data: xr.Dataset) -> Figure:
@@ -67,8 +73,8 @@ def _rates(data: xr.Dataset) -> Figure:
     _shade(bottom, data)
     top.set_ylabel("neuron")
     top.set_title("Spikes and mean firing rate")
-    bottom.set(xlabel="time (s)", ylabel="rate (Hz)", ylim=(0, None))
-    bottom.legend(loc="upper right", frameon=False)
+    bottom.set(xlabel="time (s)", ylabel="rate (Hz)", ylim=(0, 1.3 * bottom.get_ylim()[1]))
+    bottom.legend(loc="upper right", frameon=False, ncols=2, fontsize=8)
     return figure
 
 
@@ -118,8 +124,8 @@ def _slices(data: xr.Dataset) -> Figure:
             image = axes.pcolormesh(data.x, data.y, middle.isel(time=place).transpose("y", "x"), cmap="magma",
                                     vmin=0, vmax=top, rasterized=True)
             axes.set_aspect("equal")
-            stage = str(data.stage.values[chosen[place]])
-            axes.set_title(f"{float(middle.time[place]) / 1000:g} s, {stage}", fontsize=9)
+            moment = float(middle.time[place])
+            axes.set_title(f"{moment / 1000:g} s{_stage_at(data, moment)}", fontsize=9)
             axes.set_xlabel("x (um)", fontsize=8)
         row[0].set_ylabel(f"{name}\ny (um)")
         figure.colorbar(image, ax=list(row), label=f"{name} (nM), plane z = {float(middle.z):.0f} um", shrink=0.8)

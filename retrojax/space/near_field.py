@@ -13,6 +13,9 @@ References: Watson (1939) Q J Math 10:266-276 (the lattice's own voxel, 0.25273 
 J Math Phys 6:167-181 (the lattice Green's function).
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import i0e, i1e
@@ -74,7 +77,8 @@ def steps_needed(
     many are reached only where a voxel takes many steps to equilibrate, i.e. dx^2/D far above `elapsed`.
     """
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
-    kernel = np.abs(correction_kernel(grid, diffusion, loss, elapsed, distance, MOST_STEPS)).max(axis=0)
+    tabulate = jax.jit(functools.partial(correction_kernel, grid, steps=MOST_STEPS))
+    kernel = np.abs(tabulate(diffusion, loss, elapsed, distance)).max(axis=0)
     # |K_j| falls as j^(-5/2) once the lattice looks continuous, so the sum beyond the last is 2/3 J |K_J|
     beyond = 2 / 3 * MOST_STEPS * kernel[-1]
     neglected = np.cumsum(kernel[::-1])[::-1] + beyond

@@ -111,7 +111,7 @@ def test_the_grid_alone_is_wrong_by_an_order_of_magnitude():
     assert 5 < whole / plain < 10
 
 
-@pytest.mark.parametrize("dx, diffusion, dt, n", [(0.5, 2.2, 1.0, 41), (0.05, 0.03, 0.1, 41), (4.0, 0.03, 1.0, 9)])
+@pytest.mark.parametrize("dx, diffusion, dt, n", [(0.5, 2.2, 1.0, 41), (4.0, 0.03, 1.0, 9)])
 def test_kernel_is_closed_form_less_grid(x64, dx, diffusion, dt, n):
     """Against the grid itself, with walls too far to matter."""
     grid = Grid((n, n, n), (dx,) * 3, boundary=("absorbing",) * 3)

@@ -11,14 +11,15 @@ pytestmark = pytest.mark.usefixtures("x64")
 GRID = Grid((9, 8, 7), (1.0, 1.2, 0.8), boundary=("no-flux", "periodic", "absorbing"))
 
 
-def check(function, at, rtol=1e-7):
-    forward, reverse = jax.jit(jax.jacfwd(function))(at), jax.jit(jax.jacrev(function))(at)
-    function = jax.jit(function)
-    np.testing.assert_allclose(forward, reverse, rtol=1e-10)
-    for i in range(at.size):
-        step = 1e-5 * max(abs(float(at[i])), 1e-3) * jnp.zeros(at.size).at[i].set(1.0)
-        difference = (function(at + step) - function(at - step)) / (2 * step[i])
-        np.testing.assert_allclose(forward[i], difference, rtol=rtol)
+def check(function, *points, rtol=1e-7):
+    by_forward, by_reverse, function = jax.jit(jax.jacfwd(function)), jax.jit(jax.jacrev(function)), jax.jit(function)
+    for at in map(np.asarray, points):
+        forward = by_forward(at)
+        np.testing.assert_allclose(forward, by_reverse(at), rtol=1e-10)
+        for i in range(at.size):
+            step = 1e-5 * max(abs(at[i]), 1e-3) * np.eye(at.size)[i]
+            difference = (function(at + step) - function(at - step)) / (2 * step[i])
+            np.testing.assert_allclose(forward[i], difference, rtol=rtol)
 
 
 def test_field_after_three_steps():
@@ -72,10 +73,10 @@ def test_steady_grid_derivatives_follow_the_point_source():
     assert abs(by_d - (-1 / d + r * np.sqrt(k) / (2 * d**1.5))) < 0.02 / d
 
 
-@pytest.mark.parametrize("at", [[0.0346, 5e-4, 0.1], [2.2, 0.3, 0.5]])
-def test_near_field_kernel(at):
-    weights = jnp.asarray(np.random.default_rng(0).normal(size=(8, 4)))
-    check(lambda p: jnp.sum(weights * correction_kernel(GRID, p[0], p[1], 20.0, p[2], 4)), jnp.array(at), 1e-6)
+def test_near_field_kernel():
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=(8, 3)))
+    check(lambda p: jnp.sum(weights * correction_kernel(GRID, p[0], p[1], 20.0, p[2], 3)),
+          [0.0346, 5e-4, 0.1], [2.2, 0.3, 0.5], rtol=1e-6)
 
 
 def test_transient_point():

@@ -38,7 +38,7 @@ def silent(release):
 def double_well(rho, elapsed, tau):
     """Closed form in double precision: y e^{t/4tau} / sqrt(1 + 4 y^2 (e^{t/2tau} - 1)), y = rho - 1/2."""
     y, small = rho - 0.5, np.exp(-elapsed / (2 * tau))
-    return 0.5 + y / np.sqrt(small + 4 * y**2 * (1 - small))
+    return np.where(y == 0, 0.5, 0.5 + y / np.sqrt(np.where(y == 0, 1.0, small + 4 * y**2 * (1 - small))))
 
 
 @pytest.mark.parametrize("release", [TsodyksMarkram(), QuantalRelease(most_sites=5)], ids=["mean", "quantal"])

@@ -1,0 +1,65 @@
+"""Law 7: forward = reverse = finite difference, for every parameter of every differentiable part, through a protocol."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from retrojax.engine.events import run_events, spike_table
+from retrojax.engine.rows import Bounds, Synapse, init_state
+from retrojax.numerics import Draws
+from retrojax.parts import (
+    CB1,
+    CalciumSpine,
+    GraupnerBrunel,
+    HillSynthesis,
+    NitricOxidePotentiation,
+    TsodyksMarkram,
+    unified_rule,
+)
+
+TABLE = ([10.0, 60.0, 95.0, 200.0, 207.0], [20.0, 53.0, 99.0, 190.0], 260.0)
+LEVEL_NM = {"NO": 0.7, "2-AG": 150.0}
+RULES = {
+    "graupner_brunel": lambda: GraupnerBrunel(tau=2000.0, rho=0.3),
+    "unified": lambda: unified_rule("sjostrom_refit"),
+    "nitric_oxide": lambda: NitricOxidePotentiation(eta_NO=1e-3),
+    "cb1": lambda: CB1(x_half=0.2),
+    "hill": lambda: HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0),
+}
+
+
+def outcome(model):
+    """State after the protocol, two field steps, emission and a slow step, with the responses on the way."""
+    table = spike_table(*TABLE)
+    draws = Draws(jax.random.key(0), jnp.zeros((), jnp.int32))
+    state, sent = run_events(model, init_state(model, ()), table, draws, lambda _, response: response)
+    rule, s = model.rules[0], state.rules[0]
+    extra = [rule.weight(s), *rule.emit(s, jnp.asarray(100.0))]
+    for _ in range(2):
+        if rule.senses:
+            s, factor = rule.field(s, jnp.asarray(LEVEL_NM[rule.senses]), jnp.asarray(50.0), state.expression)
+            s = rule.flow(s, jnp.asarray(10.0), model.spine.flow(state.spine, jnp.asarray(10.0))[1], draws)
+            extra += [factor, *s, rule.slow(s, state.expression, jnp.asarray(1000.0))]
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves((state, sent, extra))])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_forward_reverse_and_finite_difference_agree(x64, name):
+    spine = CalciumSpine(tau_Ca=20.0, C_pre=1.1, C_post=1.7, delay=4.6)
+    model = Synapse(spine, TsodyksMarkram(), (RULES[name](),), p_release=0.4, q=1.1, bounds=Bounds(-9.0, 9.0, -9.0, 9.0))
+    values, rebuild = ravel_pytree(model)
+    size = 1.0 / (1.0 + jnp.abs(outcome(model)))
+    mix = jnp.asarray(np.random.default_rng(1).uniform(0.5, 1.5, size.size)) * size
+    loss = jax.jit(lambda v: jnp.sum(mix * outcome(rebuild(v))))
+    scale = np.maximum(np.abs(np.asarray(values)), 1e-3)
+    reverse, forward = (np.asarray(jax.jit(d(loss))(values)) * scale for d in (jax.grad, jax.jacfwd))
+    steps = np.diag(2e-6 * scale)
+    both = jax.jit(jax.vmap(loss))(jnp.concatenate([values + steps, values - steps]))
+    difference = np.asarray(both[: scale.size] - both[scale.size :]) / 4e-6
+    np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
+    own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4}[name]
+    # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
+    assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6
