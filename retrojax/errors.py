@@ -5,7 +5,9 @@ Two kinds. *Before* a run, `InputError`: one message naming the field, the value
 chunk and turns the first one into a `RunError` with the text of `ERROR_TEXTS`.
 """
 
+import contextlib
 import enum
+from collections.abc import Iterator
 
 
 class RetrojaxError(Exception):
@@ -29,6 +31,17 @@ class InputError(RetrojaxError, ValueError):
         where = f"{file}: " if file else ""
         shown = repr(value) if isinstance(value, str) else str(value)
         super().__init__(f"{where}{field} = {shown} cannot be used. Allowed: {allowed}. To fix: {cure}")
+
+
+@contextlib.contextmanager
+def naming_file(file: object) -> Iterator[None]:
+    """Errors raised inside that name no file name this one."""
+    try:
+        yield
+    except InputError as error:
+        if error.file is not None or file is None:
+            raise
+        raise InputError(error.field, error.value, error.allowed, error.cure, file) from None
 
 
 class RunError(RetrojaxError, RuntimeError):

@@ -64,8 +64,8 @@ def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> I
     distance, words = np.zeros(len(spec)), []
     for number, (path, parameter) in enumerate(spec.items()):
         identity = parameter.transform.kind == "identity"
-        off = (good[:, number] - best[number]) / parameter.spread if identity else np.log(good[:, number] / best[number])
-        distance[number] = np.max(np.abs(off))
+        mine, other = best[number], good[:, number]
+        distance[number] = np.max(np.abs((other - mine) / parameter.spread if identity else np.log(other / mine)))
         if distance[number] > KNOWN_WITHIN:
             low, high = np.min(good[:, number]), np.max(good[:, number])
             words.append(f"{path.rsplit('.', 1)[-1]} from {low:.3g} to {high:.3g} fits about as well (loss within 1)")

@@ -1,6 +1,7 @@
 """From a config to a simulation: files are read, sizes checked, then arrays made."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import numpy as np
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
 from retrojax.engine.model import Clocks, Messenger, Model, NetworkState, Tissue
 from retrojax.engine.rows import Bounds, Synapse
-from retrojax.errors import InputError
+from retrojax.errors import InputError, naming_file
 from retrojax.io.circuit import Cells, gather_cells, wire
 from retrojax.io.parts import make_neurons, make_part, make_synthesis, messenger_values
 from retrojax.io.patches import Patches, make_patches
@@ -27,6 +28,17 @@ from retrojax.space import Grid, steps_needed
 
 CHUNK_MS = 1000.0
 """Biological time per compiled call: short enough to notice trouble, long enough to hide the host."""
+
+
+def naming(function):
+    """Errors of a function of (config, file) name the file."""
+
+    @functools.wraps(function)
+    def named(config: RunConfig, file: Path | None = None):
+        with naming_file(file):
+            return function(config, file)
+
+    return named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Simulation:
         return self.patches.apply(self.model, tick)
 
 
+@naming
 def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     """Read the inputs and lay out the run.
 
@@ -89,6 +102,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, clocks, values, near, sizes)
 
 
+@naming
 def build(config: RunConfig, file: Path | None = None) -> Simulation:
     """The simulation a config describes, at t = 0."""
     plan = make_plan(config, file)

@@ -16,10 +16,12 @@ from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
 from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePotentiation
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "CB1", "CalciumPath", "CalciumSpine", "Change", "Expression",
-    "GraupnerBrunel", "HillSynthesis", "NitricOxidePotentiation", "QuantalRelease", "TsodyksMarkram", "UnifiedRule",
+    "GraupnerBrunel", "HillSynthesis", "NitricOxidePotentiation", "QuantalRelease", "ThresholdClock", "TsodyksMarkram",
+    "UnifiedRule",
     "calcium_rule", "strength_change", "unified_rule",
 ]

@@ -64,7 +64,7 @@ def _one_series(axis: Axes, result: FitResult, here: np.ndarray) -> None:
 
 
 def _held_out(axis: Axes, result: FitResult, here: np.ndarray, low: float, high: float) -> None:
-    """Crosses; a prediction far outside the data is a triangle at the edge, with its value: it does not set the scale."""
+    """Crosses; a prediction far outside the data is a triangle at the edge with its value: it sets no scale."""
     x, value = result.problem.x[here], result.heldout.prediction[here]
     edge = 0.04 * (high - low)
     inside = (value > low + edge) & (value < high - edge)

@@ -1,4 +1,4 @@
-"""Law 7: forward = reverse = finite difference, for every parameter of every differentiable part, through a protocol."""
+"""Law 7: forward = reverse = finite difference for every parameter of every differentiable part."""
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,8 @@ def outcome(model):
 @pytest.mark.parametrize("name", RULES)
 def test_forward_reverse_and_finite_difference_agree(x64, name):
     spine = CalciumSpine(tau_Ca=20.0, C_pre=1.1, C_post=1.7, delay=4.6)
-    model = Synapse(spine, TsodyksMarkram(), (RULES[name](),), p_release=0.4, q=1.1, bounds=Bounds(-9.0, 9.0, -9.0, 9.0))
+    bounds = Bounds(-9.0, 9.0, -9.0, 9.0)
+    model = Synapse(spine, TsodyksMarkram(), (RULES[name](),), p_release=0.4, q=1.1, bounds=bounds)
     values, rebuild = ravel_pytree(model)
     size = 1.0 / (1.0 + jnp.abs(outcome(model)))
     mix = jnp.asarray(np.random.default_rng(1).uniform(0.5, 1.5, size.size)) * size

@@ -25,7 +25,8 @@ def synapse(release="tsodyks_markram", rule=None, delay=4.0):
     """A synapse with those parts; the calcium of the set DP, whose transients cross both thresholds."""
     spine, _ = calcium_rule("DP")
     rules = () if rule is None else (PARTS[rule].cls(**EXTRA.get(rule, {})),)
-    return Synapse(CalciumSpine(spine.tau_Ca, spine.C_pre, spine.C_post, delay), PARTS[release].cls(**EXTRA.get(release, {})), rules)
+    calcium = CalciumSpine(spine.tau_Ca, spine.C_pre, spine.C_post, delay)
+    return Synapse(calcium, PARTS[release].cls(**EXTRA.get(release, {})), rules)
 
 
 def answers(model, steps, rows=3):
@@ -37,7 +38,7 @@ def answers(model, steps, rows=3):
     for dt in steps:
         trains = [jnp.asarray(raster(times, END, dt)) for times in (PRE, POST)]
         results.append(jax.jit(lambda t, d: run_clocked(model, start, *t, d, draws, see))(trains, jnp.asarray(dt)))
-    return [np.concatenate([np.ravel(leaf) for leaf in (*jax.tree.leaves(state), sent.sum(0))]) for state, sent in results]
+    return [np.concatenate([np.ravel(x) for x in (*jax.tree.leaves(state), sent.sum(0))]) for state, sent in results]
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,4 +1,4 @@
-"""Every part against plain NumPy in double precision: event formulas, fine Euler steps, sums over spikes, quadrature."""
+"""Every part against plain NumPy in double precision: recursions, fine Euler steps, sums over spikes, quadrature."""
 
 import math
 
@@ -58,7 +58,8 @@ def binomial(n, k, p):
 
 def test_quantal_release_has_the_mean_and_variance_of_its_chain():
     trials, n, p = 20_000, 3, 0.45
-    _, responses = play(release=QuantalRelease(n, 170.0, 50.0, most_sites=3), rows=(trials,), pre=PRE[:4], post=POST[:1])
+    release = QuantalRelease(n, 170.0, 50.0, most_sites=3)
+    _, responses = play(release=release, rows=(trials,), pre=PRE[:4], post=POST[:1])
     u, chain = p, np.eye(n + 1)[n]
     grid = range(n + 1)
     for k, response in enumerate(responses):

@@ -1,0 +1,90 @@
+"""Every mistake a config can hold: one error that names field, value, allowed range and cure; exit status not 0."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import pytest
+import yaml
+
+from retrojax.errors import InputError
+
+from retrojax.io.build import build, make_plan
+from retrojax.io.config import load_config
+
+SHIPPED = Path(__file__).parents[2] / "configs"
+EDGES = "quickstart/network/internal_internal_edges.h5"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A copy of the quickstart that a test may spoil."""
+    shutil.copytree(SHIPPED / "quickstart", tmp_path / "quickstart")
+    shutil.copy(SHIPPED / "quickstart.yaml", tmp_path / "quickstart.yaml")
+    return tmp_path / "quickstart.yaml"
+
+
+def _spoil(config, *keys, value):
+    data = yaml.safe_load(config.read_text())
+    place = data
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    config.write_text(yaml.safe_dump(data))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "parts"),
+    [
+        (("durration",), "3 s", ("durration", "unknown key", "'duration'")),
+        (("grid", "spacin"), "3 um", ("grid.spacin", "unknown key", "'spacing'")),
+        (("dt",), "1 mV", ("dt", "1 mV", "ms")),
+        (("messengers", "NO", "diffusion"), "-3 um^2/s", ("messengers.NO.diffusion", "-0.003", "0 to 10000")),
+        (("network", "sonata"), "nowhere.json", ("network.sonata", "nowhere.json", "existing file")),
+        (("synapse", "rules", 0, "preset"), "cortical", ("synapse.rules.0.preset", "cortical", "cortical_slices")),
+        (("synapse", "rules", 0, "gama_p"), 3, ("synapse.rules.0.gama_p", "'gamma_p'")),
+        (("synapse", "rules", 0, "gamma_p"), -3, ("synapse.rules.0.gamma_p", "-3", "0 to 1e+07")),
+        (("messengers",), {"NO": {"record": "NO"}}, ("synapse.rules.2", "senses 2-AG", "messengers.2-AG")),
+        (("grid",), {"spacing": "4 um", "shape": [10, 10, 10]}, ("spine position", "inside the box", "um")),
+        (("grid", "spacing"), "0.05 um", ("memory", "GB", "grid.spacing")),
+        (("duration",), "1.0003 s", ("duration", "multiple")),
+        (("messengers", "NO", "step"), "10.5 ms", ("messenger step", "multiple of dt")),
+        (("neurons",), {"e": {}}, ("neurons", "class 'i'")),
+        (("drive", "replay", "population"), "internal", ("drive.population", "external")),
+        (("interventions",), [{"target": "messengers.NO.los", "multiply": 3}], ("messengers.NO.los", "'messengers.NO.loss'")),
+    ],
+)
+def test_a_wrong_value_is_named(config, keys, value, parts):
+    with pytest.raises(InputError) as caught:
+        build(load_config(_spoil(config, *keys, value=value)), config)
+    text = str(caught.value)
+    assert all(part in text for part in parts), text
+    assert "Allowed:" in text and "To fix:" in text and "quickstart.yaml" in text
+
+
+def test_not_a_number_in_the_weights(config):
+    with h5py.File(config.parent / EDGES, "r+") as file:
+        file["edges/internal_to_internal/0/syn_weight"][17] = float("nan")
+    with pytest.raises(InputError, match="syn_weight.*17|17.*syn_weight"):
+        make_plan(load_config(config), config)
+
+
+def test_truncated_file(config):
+    path = config.parent / EDGES
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match="truncated"):
+        make_plan(load_config(config), config)
+
+
+def test_missing_config():
+    with pytest.raises(InputError, match="quickstart.yaml"):
+        load_config(SHIPPED / "quikstart.yaml")
+
+
+def test_resolved_config_loads_to_the_same_config(config, tmp_path):
+    from retrojax.io.config import dump_config
+
+    first = load_config(config)
+    (tmp_path / "resolved.yaml").write_text(dump_config(first))
+    assert load_config(tmp_path / "resolved.yaml") == first
