@@ -19,8 +19,8 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
                   f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
     console.print(f"grid {' x '.join(map(str, plan.grid.shape))} voxels of {config.grid.spacing:g} um "
                   f"({plan.grid.n_voxels} voxels), {', '.join(plan.grid.boundary)}", highlight=False)
-    console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, slow {config.slow_step:g} ms",
-                  highlight=False)
+    console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, "
+                  f"slow {config.slow_step:g} ms", highlight=False)
     _messengers(plan, config, console)
     _bytes(plan, console)
     for warning in warnings(plan):
@@ -28,8 +28,8 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
 
 
 def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
-    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)", "own-spine memory",
-                  title="Messengers: reach = sqrt(D*/loss)")
+    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)",
+                  "own-spine memory", title="Messengers: reach = sqrt(D*/loss)")
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
         reach = _reach(values)
         table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * values['loss']:.4g}",
@@ -55,17 +55,17 @@ def _reach(values: dict) -> float:
 
 def warnings(plan: Plan) -> list[str]:
     """What a user should know about the resolution and the walls of a plan."""
-    found, spacing = [], plan.config.grid.spacing
-    walls = [kind == "no-flux" for kind in plan.grid.boundary]
+    found, spacing, box = [], plan.config.grid.spacing, max(plan.grid.size)
+    mirrored = []
     for name, values in plan.messengers.items():
         reach = _reach(values)
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
-        if reach > max(plan.grid.size):
-            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): "
-                         "it is nearly uniform there")
-        elif any(walls):
-            found.append(f"synapses lie within the reach of {name} ({reach:.0f} um) of a no-flux wall, which mirrors "
-                         "them: concentrations near it are those of tissue that goes on alike") \
-                if reach > plan.config.grid.margin else None
-    return [text for text in found if text]
+        if reach > box:
+            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({box:.0f} um): it is nearly uniform there")
+        elif "no-flux" in plan.grid.boundary and reach > plan.config.grid.margin:
+            mirrored.append(f"{name} ({reach:.0f} um)")
+    if mirrored:
+        found.append(f"synapses lie within the reach of {', '.join(mirrored)} of a no-flux wall, which mirrors them: "
+                     "concentrations near it are those of tissue that goes on alike")
+    return found

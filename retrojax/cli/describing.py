@@ -3,7 +3,6 @@
 import inspect
 
 from rich.console import Console
-from rich.table import Table
 
 from retrojax import protocols
 from retrojax.errors import InputError
@@ -51,22 +50,18 @@ def _messenger(name: str, console: Console) -> None:
     record = records[name]
     console.print(f"[bold]{record.name}[/]: da/dt = D* lap(a) - k a + S, D* = D/tortuosity^2, a = volume_fraction x c; "
                   "S from rate x h, tau dh/dt = Ca^n/(K^n + Ca^n) - h", soft_wrap=True)
-    table = Table("parameter", "value", "unit", "range", "status", "source")
     for row in describe_record(record):
-        shown = "" if row.range is None else f"{row.range[0]:g} - {row.range[1]:g}"
-        table.add_row(row.parameter, f"{row.value:.6g}", row.unit, shown, _mark(row.status), row.source)
-    console.print(table)
+        _line(row.parameter, f"{row.value:.6g} {row.unit}", row.range, row.status, row.source, console)
 
 
 def _part(name: str, part: Part, console: Console) -> None:
     console.print(f"[bold]{name}[/] ({part.kind})\n")
-    console.print(inspect.getdoc(part.cls) or "", markup=False, highlight=False)
-    table = Table("parameter", "default", "unit", "range", "status", "source")
+    console.print(inspect.getdoc(part.cls) or "", markup=False, highlight=False, soft_wrap=True)
+    console.print()
     for key, entry in part.parameters.items():
         default = part.default(key)
-        value = f"{default:.6g}" if isinstance(default, int | float) else ("from the record" if default is None else "")
-        table.add_row(key, value, entry.unit, f"{entry.low:g} - {entry.high:g}", _mark(entry.status), entry.source)
-    console.print(table)
+        value = f"{default:.6g} {entry.unit}" if isinstance(default, int | float) else "no default"
+        _line(key, value, (entry.low, entry.high), entry.status, entry.source, console)
     if part.presets:
         console.print("presets: " + ", ".join(part.presets), highlight=False)
 
@@ -76,8 +71,14 @@ def _protocol(name: str, console: Console) -> None:
         raise InputError("name", name, ", ".join(_names("protocol")), "choose one of these")
     function = getattr(protocols, name)
     console.print(f"[bold]{name}[/]{inspect.signature(function)}\n", highlight=False)
-    console.print(inspect.getdoc(function) or "", markup=False, highlight=False)
+    console.print(inspect.getdoc(function) or "", markup=False, highlight=False, soft_wrap=True)
 
 
-def _mark(status: str) -> str:
-    return status if status in ("published", "computed") else f"[yellow]{status}[/]"
+def _line(name: str, value: str, allowed: tuple | None, status: str, source: str, console: Console) -> None:
+    """One parameter: value, range and status; its source on the next line."""
+    value = value.removesuffix(" 1")  # a pure number needs no unit
+    colour = "green" if status in ("published", "computed") else "yellow"
+    span = "" if allowed is None else f"  ({allowed[0]:g} to {allowed[1]:g})"
+    console.print(f"[bold]{name}[/] = {value}{span}  [{colour}]{status}[/]", highlight=False, soft_wrap=True)
+    if source:
+        console.print(f"    {source}", highlight=False, markup=False, style="dim", soft_wrap=True)

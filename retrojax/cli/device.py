@@ -11,7 +11,7 @@ BAD_SCATTER = ((0, 10, 2), (0, 11, 0))
 """jaxlib releases, first and last, whose GPU scatter-add is known to be wrong or slow."""
 
 
-class Device(str, enum.Enum):
+class Device(enum.StrEnum):
     """Choice of `--device`."""
 
     auto = "auto"

@@ -15,7 +15,9 @@ from retrojax.numerics import Draws
 from retrojax.parts import TsodyksMarkram, calcium_rule
 from retrojax.protocols import pairs
 
-PACKAGES = ("retrojax", "jax", "jaxlib", "equinox", "optimistix", "orbax-checkpoint", "numpy", "zarr", "xarray", "pydantic")
+PACKAGES = (
+    "retrojax", "jax", "jaxlib", "equinox", "optimistix", "orbax-checkpoint", "numpy", "zarr", "xarray", "pydantic",
+)
 
 
 def examine(console: Console) -> bool:
@@ -29,8 +31,8 @@ def examine(console: Console) -> bool:
     began = time.monotonic()
     rho = _smoke()
     sound = 0.4 < rho < 0.6 and rho != 0.5
-    console.print(f"smoke run: 60 pairings at 1 Hz moved rho from 0.5 to {rho:.4f} in {time.monotonic() - began:.1f} s: "
-                  + ("sound" if sound else "[red]WRONG[/]"), highlight=False)
+    console.print(f"smoke run: 60 pairings at 1 Hz moved rho from 0.5 to {rho:.4f} in {time.monotonic() - began:.1f} s"
+                  ": " + ("sound" if sound else "[red]WRONG[/]"), highlight=False)
     return sound
 
 

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitConfig, build, fit
-from retrojax.io.config import read_yaml, validate
+from retrojax.io.config import read_yaml
 from retrojax.io.folder import write_atomic
 from retrojax.report.fit_figures import draw_fit
+from retrojax.validation import validate
 
 RESOLVED, RESULT = "fit.resolved.yaml", "fit.json"
 console = Console(stderr=True)
@@ -47,7 +48,8 @@ def execute_fit(file: Path, folder: Path, where: str, quiet: bool, as_json: bool
 def _claim(folder: Path, resolved: str) -> None:
     present = folder / RESOLVED
     if present.is_file() and present.read_text() != resolved:
-        raise InputError("--out", str(folder), "a folder that does not hold a different fit", "choose another with --out")
+        raise InputError("--out", str(folder), "a folder that does not hold a different fit",
+                         "choose another with --out")
     if not present.is_file() and folder.exists() and any(folder.iterdir()):
         raise InputError("--out", str(folder), "an empty or new folder", "choose another with --out")
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from retrojax.cli.device import Device, choose
 from retrojax.errors import RetrojaxError
 
 app = typer.Typer(
-    help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to the "
-    "bit, fit rule parameters to recorded data. Start with: retrojax run configs/quickstart.yaml",
+    help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to "
+    "the bit, fit rule parameters to recorded data. Start with: retrojax run configs/quickstart.yaml",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )
 console, notes = Console(), Console(stderr=True)
@@ -81,8 +82,10 @@ def plot(folder: Folder) -> None:
 
 
 @app.command()
-def describe(kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol")] = None,
-             name: Annotated[str | None, typer.Argument(help="name in the catalogue")] = None) -> None:
+def describe(
+    kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol")] = None,
+    name: Annotated[str | None, typer.Argument(help="name in the catalogue")] = None,
+) -> None:
     """Equation and parameters of a part, with units and sources; without a name, the catalogue."""
     from retrojax.cli.describing import print_description
 
@@ -114,7 +117,7 @@ def main() -> None:
     except RetrojaxError as error:
         if "--json" in sys.argv:
             print(json.dumps({"error": str(error)}))
-        notes.print(f"[bold red]Error:[/] {error}", soft_wrap=True, highlight=False, markup=True)
+        notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         notes.print("Interrupted. `retrojax resume FOLDER` continues from the last checkpoint.")

@@ -36,8 +36,8 @@ def execute(job: Callable[[OnProgress], dict], folder: Path, where: str, quiet: 
     if as_json:
         print(json.dumps({**summary, "folder": str(folder), "figures": [str(path) for path in figures]}))
     elif not quiet:
-        console.print(f"{summary['duration_ms'] / 1000:g} s of biology in {summary['wall_s']:.1f} s on {summary['device']}, "
-                      f"{summary['peak_rss_bytes'] / 1e9:.2f} GB.", highlight=False)
+        console.print(f"{summary['duration_ms'] / 1000:g} s of biology in {summary['wall_s']:.1f} s "
+                      f"on {summary['device']}, {summary['peak_rss_bytes'] / 1e9:.2f} GB.", highlight=False)
         console.print(f"Results: {folder / 'results.zarr'}\nFigures: {folder / 'figures'}", soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from retrojax.engine.kernel import apply_changes, effective_p
-from retrojax.engine.model import Messenger, Model, NetworkState, Tissue
+from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import ErrorBit
 from retrojax.parts.base import Expression
@@ -24,7 +24,9 @@ class FieldPlan(NamedTuple):
     elapsed: Scalar
 
 
-def plan_fields(model: Model, tissue: Tissue, state: NetworkState, elapsed: tuple[Scalar, ...]) -> tuple[FieldPlan, ...]:
+def plan_fields(
+    model: Model, tissue: Tissue, state: NetworkState, elapsed: tuple[Scalar, ...]
+) -> tuple[FieldPlan, ...]:
     """Plans of all messengers for field steps of `elapsed` ms each."""
     return tuple(
         FieldPlan(
@@ -80,7 +82,7 @@ def _emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> 
     for number, rule in enumerate(synapse.rules):
         if rule.makes == name:
             rules[number], molecules = rule.emit(rules[number], elapsed)
-            total = total + molecules
+            total = total if molecules is None else total + molecules
     return state._replace(rules=tuple(rules)), total
 
 
@@ -91,7 +93,7 @@ def _sense(synapse: Synapse, state: SynapseState, name: str, conc: PerRow, elaps
         if rule.senses == name:
             rules[number], factor = rule.field(rules[number], conc, elapsed, state.expression)
             if rule.modulates:
-                modulation[place] = factor
+                modulation[place] = jnp.ones_like(modulation[place]) if factor is None else factor
         place += rule.modulates
     return state._replace(rules=tuple(rules), modulation=tuple(modulation))
 

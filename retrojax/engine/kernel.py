@@ -108,7 +108,9 @@ def apply_changes(
     """Add the changes that rules ask for, each to its own state and all to P and q; then clip P and q."""
     if not changes:
         return state
-    rules, dP, dq = list(state.rules), 0.0, 0.0
+    rules = list(state.rules)
+    dP: PerRow | float = 0.0
+    dq: PerRow | float = 0.0
     for number, flag, change in changes:
         rules[number] = _add(rules[number], flag, change.state)
         dP = dP + jnp.where(flag, change.p_release, 0.0)

@@ -1,4 +1,4 @@
-"""The clocked network: neurons and every synapse at every dt, messengers at their field steps, in one compiled chunk."""
+"""The clocked network: neurons and every synapse at every dt, messengers at field steps, in one compiled chunk."""
 
 from typing import NamedTuple
 

@@ -6,39 +6,26 @@ from typing import Annotated, Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from retrojax.engine.events import stack_tables
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.errors import InputError
 from retrojax.fit.problem import QUANTITIES, PairOutcome, Problem, uses_calcium
 from retrojax.fit.spec import Parameter, Spec, Transform, check_spec
-from retrojax.parts.catalogue import find_part
+from retrojax.parts.choice import PartChoice, Section, make_part, quantity
 from retrojax.protocols import Protocol, bursts, pairs
-from retrojax.units import check_range, to_unit
+from retrojax.units import to_unit
+
+Rate = quantity("Hz", 1e-6, 1e3)
+Lag = quantity("ms", -1e5, 1e5)
+Span = quantity("ms", 0, 1e9)
+Number = quantity("1", -1e9, 1e9)
+Positive = quantity("1", 1e-12, 1e9)
+Fraction = quantity("1", 0, 1)
 
 
-def _quantity(unit: str, low: int | float, high: int | float) -> Any:
-    def convert(value: object, info: Any) -> float:
-        name = info.field_name or "value"
-        return check_range(to_unit(value, unit, name), float(low), float(high), unit, name)
-
-    return Annotated[float, BeforeValidator(convert)]
-
-
-Rate = _quantity("Hz", 1e-6, 1e3)
-Lag = _quantity("ms", -1e5, 1e5)
-Span = _quantity("ms", 0, 1e9)
-Number = _quantity("1", -1e9, 1e9)
-Positive = _quantity("1", 1e-12, 1e9)
-Fraction = _quantity("1", 0, 1)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Point(_Section):
+class Point(Section):
     """One measured condition: strength after / before, mean and standard error over n cells."""
 
     protocol: str
@@ -49,7 +36,7 @@ class Point(_Section):
     n: int = Field(ge=1)
 
 
-class Assumption(_Section):
+class Assumption(Section):
     """A value that no experiment of this set measured but the fit should respect: P or q, relative to the start."""
 
     protocol: str
@@ -60,7 +47,7 @@ class Assumption(_Section):
     sd: Positive
 
 
-class Data(_Section):
+class Data(Section):
     """The points, where they are from, and what is left out together for the held-out score."""
 
     citation: str
@@ -69,7 +56,7 @@ class Data(_Section):
     hold_out: Literal["rate", "delta_t", "none"] = "rate"
 
 
-class ProtocolChoice(_Section):
+class ProtocolChoice(Section):
     """Pairs at a steady rate, or bursts of pairs."""
 
     kind: Literal["pairs", "bursts"]
@@ -84,15 +71,7 @@ class ProtocolChoice(_Section):
         return bursts(rate, delta_t, self.per_burst, self.count, self.every)
 
 
-class PartChoice(BaseModel):
-    """A part by its catalogue name, a preset, and parameters that override it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    model: str
-    preset: str | None = None
-
-
-class ModelSection(_Section):
+class ModelSection(Section):
     """The synapse: one rule, its spine and release, and where it starts."""
 
     rule: PartChoice
@@ -111,14 +90,14 @@ def _readable_transform(text: str) -> str:
     return text
 
 
-class Prior(_Section):
+class Prior(Section):
     """Known before: mean with a unit; sd of ln x (of x itself for `identity`)."""
 
     mean: float | str
     sd: Positive
 
 
-class ParameterChoice(_Section):
+class ParameterChoice(Section):
     """How one parameter is fitted; `spread` is the sd of ln x over starts (of x itself for `identity`)."""
 
     transform: Annotated[str, AfterValidator(_readable_transform)] = "log"
@@ -128,18 +107,18 @@ class ParameterChoice(_Section):
     prior: Prior | None = None
 
 
-class SolverSection(_Section):
+class SolverSection(Section):
     """Starts and limits of the solve."""
 
-    starts: int = Field(32, ge=1, le=100_000)
-    screen: int = Field(8, ge=1, le=1000, description="starts drawn for each one kept")
-    seed: int = Field(0, ge=0)
-    max_steps: int = Field(60, ge=1)
+    starts: int = Field(default=32, ge=1, le=100_000)
+    screen: int = Field(default=8, ge=1, le=1000, description="starts drawn for each one kept")
+    seed: int = Field(default=0, ge=0)
+    max_steps: int = Field(default=60, ge=1)
     tolerance: Positive = 1e-4
-    recovery: int = Field(8, ge=0, description="synthetic data sets of the recovery test")
+    recovery: int = Field(default=8, ge=0, description="synthetic data sets of the recovery test")
 
 
-class FitConfig(_Section):
+class FitConfig(Section):
     """A whole fit."""
 
     data: Data
@@ -150,7 +129,8 @@ class FitConfig(_Section):
 
     @model_validator(mode="after")
     def _protocols_exist(self) -> "FitConfig":
-        for number, point in enumerate([*self.data.points, *self.data.assumptions]):
+        rows: list[Point | Assumption] = [*self.data.points, *self.data.assumptions]
+        for number, point in enumerate(rows):
             if point.protocol not in self.protocols:
                 raise InputError(f"data[{number}].protocol", point.protocol, ", ".join(self.protocols),
                                  "name one of `protocols`, or add it there")
@@ -171,23 +151,9 @@ def build(config: FitConfig) -> tuple[Problem, Synapse, Spec]:
 
 
 def _synapse(section: ModelSection) -> Synapse:
-    spine, release, rule = (_part(getattr(section, kind), kind) for kind in ("spine", "release", "rule"))
+    spine, release, rule = (
+        make_part(getattr(section, kind), kind, f"model.{kind}") for kind in ("spine", "release", "rule"))
     return Synapse(spine, release, (rule,), section.p_release, section.q, Bounds(*section.p_range, *section.q_range))
-
-
-def _part(choice: PartChoice, kind: str) -> Any:
-    field = f"model.{kind}"
-    part = find_part(choice.model, kind, f"{field}.model")
-    if choice.preset is not None and choice.preset not in part.presets:
-        raise InputError(f"{field}.preset", choice.preset, ", ".join(part.presets) or "none", "choose one of them")
-    values = dict(part.presets[choice.preset]) if choice.preset else {}
-    for name, value in (choice.model_extra or {}).items():
-        if name not in part.parameters:
-            raise InputError(f"{field}.{name}", value, ", ".join(part.parameters), "choose one of these parameters")
-        known = part.parameters[name]
-        number = to_unit(value, known.unit, f"{field}.{name}")
-        values[name] = check_range(number, float(known.low), float(known.high), known.unit, f"{field}.{name}")
-    return part.cls(**values)
 
 
 def _parameter(field: str, choice: ParameterChoice, path: str, model: Synapse) -> Parameter:
@@ -199,7 +165,7 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Synapse) -
     if bounds:
         low, high = (number(_text_or_number(text), "transform") for text in bounds.rstrip(")").split(","))
     centre = _current(model, path, choice.spread) if choice.centre is None else number(choice.centre, "centre")
-    prior = choice.prior and (number(choice.prior.mean, "prior.mean"), choice.prior.sd)
+    prior = None if choice.prior is None else (number(choice.prior.mean, "prior.mean"), choice.prior.sd)
     return Parameter(Transform(kind, float(low), float(high)), centre, choice.spread, choice.unit, prior)
 
 
@@ -216,7 +182,7 @@ def _text_or_number(text: str) -> str | float:
 
 
 def _problem(config: FitConfig, model: Synapse) -> Problem:
-    rows = [*config.data.points, *config.data.assumptions]
+    rows: list[Point | Assumption] = [*config.data.points, *config.data.assumptions]
     conditions = list(dict.fromkeys((row.protocol, row.rate, row.delta_t) for row in rows))
     tables = stack_tables([tuple(config.protocols[name].make(rate, lag)) for name, rate, lag in conditions])
     quantity = [getattr(row, "quantity", "w") for row in rows]

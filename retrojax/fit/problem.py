@@ -25,7 +25,8 @@ class Problem(NamedTuple):
     """Points to be explained, as data.
 
     - `mean`, `sem`: measured mean and standard error of each of n points.
-    - `predict`: model -> n predictions; an `equinox.Module`, so that its arrays are data of the compiled fit.
+    - `predict`: model -> n predictions; an `equinox.Module`, so that its arrays are data of the compiled fit. None
+      where the problem is only shown (`FitResult.from_json`).
     - `labels`: name of each point. `x`, `series`: where and in which curve a figure draws it.
     - `groups`: points with the same group are left out together; none are if all stand in one.
     - `is_data`: False for what was assumed rather than measured: it pulls the fit, but does not count in chi2.
@@ -34,7 +35,7 @@ class Problem(NamedTuple):
 
     mean: np.ndarray
     sem: np.ndarray
-    predict: Callable[[Any], Any]
+    predict: Callable[[Any], Any] | None
     labels: tuple[str, ...]
     x: np.ndarray
     series: tuple[str, ...]
@@ -46,6 +47,8 @@ class Problem(NamedTuple):
 
 def check_problem(problem: Problem) -> None:
     """Refuse points that cannot be fitted: **raises** `InputError` naming the first."""
+    if problem.predict is None:
+        raise InputError("problem.predict", None, "a function of the model", "build the problem from its config")
     if not np.any(problem.is_data):
         raise InputError("data.points", 0, "at least one measured point", "add points")
     for label, mean, sem in zip(problem.labels, problem.mean, problem.sem, strict=True):
@@ -78,7 +81,7 @@ class PairOutcome(eqx.Module):
 
     def outcomes(self, model: Synapse) -> PerRow:
         """(w, P, q) relative to the start after every protocol; shape [protocols, 3]."""
-        rule = model.rules[0]
+        rule: Any = model.rules[0]
         if self.calcium_beta is not None:
             clock = ThresholdClock(rule.theta_d, rule.theta_p)
             model = Synapse(model.spine, model.release, (clock,), model.p_release, model.q, model.bounds)

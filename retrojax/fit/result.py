@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from retrojax.errors import InputError
 from retrojax.fit.problem import Problem
 
 
@@ -44,7 +45,8 @@ class HeldOut(NamedTuple):
 class FitResult(NamedTuple):
     """A fit.
 
-    - `model`: the model with the best parameters. `problem`: what was fitted. `prediction`: at the optimum [n].
+    - `model`: the model with the best parameters; None if read from `fit.json`. `problem`: what was fitted.
+    - `prediction`: at the optimum [n].
     - `loss`: chi2 plus priors and assumptions. `chi2`: over the `n_points` measured points.
     - `undetermined`: combinations of parameters that the data cannot separate, in words.
     - `baselines`: chi2 of simpler answers. `recovery`: per parameter, what fits to synthetic data gave back.
@@ -71,24 +73,44 @@ class FitResult(NamedTuple):
         """The content of `fit.json`: plain numbers, text, lists and mappings; None for what is not finite."""
         p = self.problem
         points = [
-            {"label": label, "mean": float(mean), "sem": float(sem), "prediction": float(value), "measured": bool(data)}
-            for label, mean, sem, value, data in
-            zip(p.labels, p.mean, p.sem, self.prediction, p.is_data, strict=True)
+            {"label": label, "mean": float(mean), "sem": float(sem), "prediction": float(value), "measured": bool(data),
+             "x": float(x), "series": series, "group": group}
+            for label, mean, sem, value, data, x, series, group in
+            zip(p.labels, p.mean, p.sem, self.prediction, p.is_data, p.x, p.series, p.groups, strict=True)
         ]
-        heldout = self.heldout and {"chi2": self.heldout.chi2, "by_group": self.heldout.by_group}
+        heldout = self.heldout and {**self.heldout._asdict(), "prediction": self.heldout.prediction.tolist()}
         best = float(np.min(self.starts.loss))
         starts = {
             "count": int(self.starts.loss.size), "converged": int(self.starts.converged.sum()),
             "reached_best": int(np.sum(self.starts.loss < best + 0.1)), "loss": self.starts.loss.tolist(),
             "each_converged": self.starts.converged.tolist(), "steps": self.starts.steps.tolist(),
+            "initial": self.starts.initial.tolist(), "values": self.starts.values.tolist(),
         }
         return _finite({
             "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points,
             "parameters": {path: found._asdict() for path, found in self.parameters.items()},
             "undetermined": list(self.undetermined), "points": points, "starts": starts, "heldout": heldout,
             "baselines": self.baselines, "recovery": self.recovery, "evaluations": self.evaluations,
-            "compile_s": self.compile_s, "wall_s": self.wall_s,
+            "compile_s": self.compile_s, "wall_s": self.wall_s, "axes": {"x": p.x_label, "y": p.y_label},
         })
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "FitResult":
+        """The fit that `to_json` described, without its model and without the function that predicts.
+
+        **Raises** `InputError` if a key is missing: the file is no fit, or that of an older version.
+        """
+        try:
+            return cls(
+                model=None, problem=_problem_of(content), prediction=_column(content["points"], "prediction"),
+                parameters={path: ParameterResult(**found) for path, found in content["parameters"].items()},
+                undetermined=tuple(content["undetermined"]), starts=_starts_of(content["starts"]),
+                heldout=content["heldout"] and _heldout_of(content["heldout"]),
+                **{name: content[name] for name in ("loss", "chi2", "n_points", "baselines", "recovery", "evaluations",
+                                                    "compile_s", "wall_s")},
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError("fit.json", str(error), "everything that `retrojax fit` writes", "fit again") from None
 
     def summary(self) -> str:
         """The fit in words, for the terminal."""
@@ -110,6 +132,32 @@ class FitResult(NamedTuple):
         lines.append("baselines, chi2: " + ", ".join(f"{name} {value:.4g}" for name, value in self.baselines.items()))
         lines.append(f"{self.evaluations} evaluations, {self.wall_s:.1f} s of which {self.compile_s:.1f} s compiling")
         return "\n".join(lines)
+
+
+def _problem_of(content: dict[str, Any]) -> Problem:
+    points, axes = content["points"], content["axes"]
+    labels, series, groups = (tuple(p[name] for p in points) for name in ("label", "series", "group"))
+    return Problem(_column(points, "mean"), _column(points, "sem"), None, labels, _column(points, "x"), series, groups,
+                   np.array([p["measured"] for p in points], bool), axes["x"], axes["y"])
+
+
+def _starts_of(content: dict[str, Any]) -> Starts:
+    return Starts(_unbounded(content["loss"]), np.array(content["each_converged"], bool), np.array(content["steps"]),
+                  np.array(content["initial"], float), np.array(content["values"], float))
+
+
+def _heldout_of(content: dict[str, Any]) -> HeldOut:
+    chi2, *by_group = _unbounded([content["chi2"], *content["by_group"].values()]).tolist()
+    return HeldOut(chi2, dict(zip(content["by_group"], by_group, strict=True)), np.array(content["prediction"], float))
+
+
+def _column(points: list[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([point[name] for point in points], float)
+
+
+def _unbounded(values: list[float | None]) -> np.ndarray:
+    """Losses, of which `to_json` wrote the infinite as None."""
+    return np.array([math.inf if value is None else value for value in values])
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from retrojax.fit.problem import Problem
 from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
@@ -26,11 +26,11 @@ class Solved(NamedTuple):
     - `steps`: evaluations of residuals and Jacobian.
     """
 
-    u: Float[Array, "B P"]
-    prediction: Float[Array, "B n"]
-    jacobian: Float[Array, "B n P"]
-    converged: Bool[Array, " B"]
-    steps: Int[Array, " B"]
+    u: Float[np.ndarray, "B P"]
+    prediction: Float[np.ndarray, "B n"]
+    jacobian: Float[np.ndarray, "B n P"]
+    converged: Bool[np.ndarray, " B"]
+    steps: Int[np.ndarray, " B"]
 
 
 class Solver(NamedTuple):
@@ -38,9 +38,10 @@ class Solver(NamedTuple):
 
     `run(u0, mean, weight, prior)`: starts [B, P]; targets [B, n]; weights (1/SEM, or 0 for a point left out) [B, n];
     weight of the priors (1, or 0 to leave them out) [B]. With all weights 0 it evaluates at the starts.
+    It returns the fields of `Solved` in their order, on the device.
     """
 
-    run: Callable[..., Solved]
+    run: Callable[..., tuple[jax.Array, ...]]
     batch: int
     compile_s: float
 
@@ -56,7 +57,7 @@ def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_ste
     - `max_steps`: evaluations a start may use. `tolerance`: relative and absolute, on coordinates and on the loss.
     """
     prior_mean, prior_weight = prior_coordinates(spec)
-    method = optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance)
+    method: optimistix.LevenbergMarquardt = optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance)
 
     def one(data, u0, mean, weight, prior):
         fixed, predict = data
@@ -82,13 +83,13 @@ def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_ste
         gradient = 2 * (jacobian.T @ (weight**2 * (value - mean)) + pull)
         settled = found.result == optimistix.RESULTS.successful
         converged = settled | (jnp.max(jnp.abs(gradient)) < FLAT)
-        return Solved(found.value, value, jacobian, converged, jnp.asarray(found.stats["num_steps"]))
+        return found.value, value, jacobian, converged, jnp.asarray(found.stats["num_steps"])
 
     started = time.perf_counter()
     points = problem.mean.size
     examples = [jnp.zeros(shape) for shape in ((batch, len(spec)), (batch, points), (batch, points), (batch,))]
     data = (model, problem.predict)
-    many = eqx.filter_jit(eqx.filter_vmap(one, in_axes=(None, 0, 0, 0, 0)))
+    many: Any = eqx.filter_jit(eqx.filter_vmap(one, in_axes=(None, 0, 0, 0, 0)))
     executable = many.lower(data, *examples).compile()
     return Solver(lambda *arrays: executable(data, *arrays), batch, time.perf_counter() - started)
 
@@ -103,8 +104,8 @@ def solve_all(
         rows = np.arange(first, first + solver.batch)
         rows = np.where(rows < len(u0), rows, first)
         part = solver.run(*(jnp.asarray(values[rows], float) for values in (u0, mean, weight, prior)))
-        pieces.append(jax.tree.map(np.asarray, part))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(u0)], *pieces)
+        pieces.append([np.asarray(field) for field in part])
+    return Solved(*(np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True)))
 
 
 def loss_of(

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -14,17 +15,19 @@ from retrojax.engine.model import Clocks, Messenger, Model, NetworkState, Tissue
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.errors import InputError, naming_file
 from retrojax.io.circuit import Cells, gather_cells, wire
-from retrojax.io.parts import make_neurons, make_part, make_synthesis, messenger_values
+from retrojax.io.parts import make_neurons, make_synthesis, messenger_values
 from retrojax.io.patches import Patches, make_patches
-from retrojax.io.schema import RunConfig
+from retrojax.io.placement import place_spines
+from retrojax.io.schema import PoissonSource, RunConfig
 from retrojax.io.sizes import check_memory, estimate
 from retrojax.io.sonata import Circuit, load_circuit
-from retrojax.io.placement import place_spines
 from retrojax.io.spikes import check_ids, load_spikes
 from retrojax.numerics import Draws
 from retrojax.parts import GraupnerBrunel
+from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
 from retrojax.space import Grid, steps_needed
+from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
 """Biological time per compiled call: short enough to notice trouble, long enough to hide the host."""
@@ -134,7 +137,8 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
 
 def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
     section = config.grid
-    spacing, boundary = (section.spacing,) * 3, tuple(section.boundary)
+    spacing = (section.spacing,) * 3
+    boundary = cast(tuple[Boundary, Boundary, Boundary], tuple(section.boundary))  # Grid refuses another length
     if section.shape is not None:
         return Grid(section.shape, spacing, section.origin or (0.0, 0.0, 0.0), boundary)
     return Grid.around(sites, spacing, section.margin, boundary)
@@ -188,13 +192,12 @@ def _drive(plan: Plan) -> AbstractDrive:
                          "name a population that receives no synapses")
     first = cells.offset[chosen.population] - cells.node_id.size
     size = plan.circuit.nodes[chosen.population].ids.size
-    if config.drive.poisson:
-        return Poisson(np.zeros(count) + config.drive.poisson.rate * (np.arange(count) - first < size))
-    replay = config.drive.replay
-    spikes = load_spikes(replay.spikes)
-    nodes = plan.circuit.nodes[replay.population]
+    if isinstance(chosen, PoissonSource):
+        return Poisson(np.zeros(count) + chosen.rate * (np.arange(count) - first < size))
+    spikes = load_spikes(chosen.spikes)
+    nodes = plan.circuit.nodes[chosen.population]
     check_ids(spikes, nodes)
-    steps = round(replay.loop / config.dt)
+    steps = round(float(chosen.loop) / config.dt)
     raster = np.zeros((steps, count), bool)
     when = np.floor(spikes.times_ms / config.dt).astype(np.int64)
     kept = when < steps

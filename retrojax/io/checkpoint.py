@@ -71,7 +71,8 @@ def _tree(state: NetworkState, spikes: int, counts: np.ndarray) -> dict[str, Any
 def _plain(state: NetworkState) -> NetworkState:
     """The state with its typed key as plain numbers."""
     return jax.tree.map(
-        lambda leaf: jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf, state
+        lambda leaf: jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf,
+        state,
     )
 
 

@@ -3,15 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
-from retrojax.errors import InputError
+from retrojax.errors import InputError, naming_file
 from retrojax.io.schema import RunConfig
-
-Model = TypeVar("Model", bound=BaseModel)
+from retrojax.validation import validate
 
 
 def read_yaml(path: Path) -> dict:
@@ -40,47 +38,9 @@ def load_config(path: Path, overrides: Sequence[str] = (), seed: int | None = No
         _override(data, text)
     if seed is not None:
         data["seed"] = seed
-    return _absolute(validate(RunConfig, data, path), path.resolve().parent)
-
-
-def validate(model: type[Model], data: dict, file: Path | None = None) -> Model:
-    """`data` as `model`; a pydantic error becomes an `InputError` about its first complaint."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise _as_input_error(error, model, data, file) from None
-
-
-def _as_input_error(error: ValidationError, model: type[BaseModel], data: dict, file: Path | None) -> InputError:
-    first = error.errors()[0]
-    where = ".".join(str(step) for step in first["loc"]) or "config"
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return InputError(where, cause.value, cause.allowed, cause.cure, file)
-    if first["type"] == "extra_forbidden":
-        names = _names_at(model, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), names, 1, 0.4)
-        cure = f"did you mean '{near[0]}'?" if near else "remove it"
-        return InputError(where, "unknown key", ", ".join(names), cure, file)
-    if first["type"] == "missing":
-        return InputError(where, "missing", "a value", "add this key (see configs/quickstart.yaml)", file)
-    return InputError(where, first["input"], first["msg"], "correct the value", file)
-
-
-def _names_at(model: Any, loc: tuple) -> list[str]:
-    """Field names of the section that a location in a config points to."""
-    for step in loc:
-        fields = getattr(model, "model_fields", {})
-        annotation = fields[step].annotation if step in fields else model
-        model = _section(annotation) or model
-    return sorted(getattr(model, "model_fields", {}))
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = [_section(arg) for arg in getattr(annotation, "__args__", ())]
-    return next((found for found in inner if found), None)
+    config = validate(RunConfig, data, path)
+    with naming_file(path):
+        return _absolute(config, path.resolve().parent)
 
 
 def _override(data: dict, text: str) -> None:
@@ -107,7 +67,8 @@ def _absolute(config: RunConfig, folder: Path) -> RunConfig:
     update: dict[str, Any] = {"network": config.network.model_copy(
         update={"sonata": found(config.network.sonata, "network.sonata")})}
     if config.drive.replay:
-        replay = config.drive.replay.model_copy(update={"spikes": found(config.drive.replay.spikes, "drive.replay.spikes")})
+        spikes = found(config.drive.replay.spikes, "drive.replay.spikes")
+        replay = config.drive.replay.model_copy(update={"spikes": spikes})
         update["drive"] = config.drive.model_copy(update={"replay": replay})
     if config.sleep:
         update["sleep"] = config.sleep.model_copy(

@@ -42,7 +42,7 @@ class RunFolder:
 
         **Raises** `InputError` if a living process has it.
         """
-        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held for the life of the run
+        self._lock = open(self.path / ".lock", "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

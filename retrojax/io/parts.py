@@ -1,49 +1,16 @@
-"""From the config's part choices to parts: names, presets and units resolved, mistakes named."""
+"""Neurons and messengers of a config: names and units resolved, mistakes named."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from retrojax.errors import InputError
-from retrojax.io.schema import MessengerSection, PartChoice
+from retrojax.io.schema import MessengerSection
 from retrojax.messengers import load_record
 from retrojax.parts import HillSynthesis
-from retrojax.parts.catalogue import Part, find_part
-from retrojax.units import check_range, to_unit
-
-
-def make_part(choice: PartChoice, kind: str, field: str, file: Path | None = None) -> Any:
-    """The part that a choice describes.
-
-    **Raises** `InputError` for an unknown part, preset or parameter (with the nearest name), a wrong unit, or a value out of
-    range.
-    """
-    part = find_part(choice.model, kind, f"{field}.model")
-    given = dict(choice.model_extra or {})
-    values: dict[str, Any] = {}
-    if choice.preset is not None:
-        if choice.preset not in part.presets:
-            raise InputError(f"{field}.preset", choice.preset, ", ".join(part.presets) or "none for this part",
-                             "choose one of these names", file)
-        values.update(part.presets[choice.preset])
-    for name, value in given.items():
-        values[name] = parameter(part, name, value, f"{field}.{name}", file)
-    return part.cls(**values)
-
-
-def parameter(part: Part, name: str, value: object, field: str, file: Path | None = None) -> Any:
-    """One parameter in base units."""
-    if name not in part.parameters:
-        near = difflib.get_close_matches(name, part.parameters, 1, 0.4)
-        raise InputError(field, "unknown key", ", ".join(part.parameters),
-                         f"did you mean '{near[0]}'?" if near else "remove it", file)
-    entry = part.parameters[name]
-    if entry.unit == "" or isinstance(part.default(name), bool):
-        return value
-    number = check_range(to_unit(value, entry.unit, field, file), entry.low, entry.high, entry.unit, field, file)
-    return int(number) if name == "most_sites" else number
+from retrojax.parts.catalogue import find_part
+from retrojax.parts.choice import parameter
 
 
 def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Path | None = None) -> Any:

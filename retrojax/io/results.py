@@ -4,7 +4,9 @@ All arrays along `time` exist from the start at full length, and each snapshot f
 spikes grows. So writing a stretch twice - after a kill, from the last checkpoint - leaves the same bytes.
 """
 
+import warnings
 from pathlib import Path
+from typing import cast
 
 import jax
 import numpy as np
@@ -52,7 +54,7 @@ class Recorder:
         self.spikes, self.counts = spikes, counts.copy()
         root = self._root()
         for name in ("spike_time", "spike_neuron"):
-            root[name].resize((spikes,))
+            _array(root, name).resize((spikes,))
 
     def write(self, chunk: Chunk) -> None:
         """What a finished chunk recorded, and a snapshot if one is due."""
@@ -67,7 +69,7 @@ class Recorder:
         if done and levels.shape[1]:
             low, high = (chunk.start + done[0] + 1) // self.bin - 1, (chunk.start + done[-1] + 1) // self.bin
             for place, name in enumerate(("conc_mean", "conc_bouton_mean", "conc_bouton_max")):
-                root[name][low:high] = levels[done, :, place]
+                _array(root, name)[low:high] = levels[done, :, place]
         if chunk.stop in self.snapshots:
             place = self.snapshots.index(chunk.stop)
             seconds = (chunk.stop - self.snapshots[place - 1]) * self.simulation.tick_ms / 1000
@@ -75,8 +77,11 @@ class Recorder:
             self.counts[:] = 0
 
     def finish(self) -> None:
-        """Metadata in one place, so that opening is fast."""
-        zarr.consolidate_metadata(str(self.path))
+        """Metadata in one place, so that `xarray.open_zarr` needs no hint."""
+        with warnings.catch_warnings():
+            # zarr's format 3 does not name consolidated metadata yet; xarray reads and recommends it
+            warnings.simplefilter("ignore")
+            zarr.consolidate_metadata(str(self.path))
 
     def _root(self) -> zarr.Group:
         return zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
@@ -84,19 +89,25 @@ class Recorder:
     def _append(self, root: zarr.Group, times: np.ndarray, neurons: np.ndarray) -> None:
         total = self.spikes + times.size
         for name, values in (("spike_time", times), ("spike_neuron", neurons)):
-            root[name].resize((total,))
+            _array(root, name).resize((total,))
             if times.size:
-                root[name][self.spikes : total] = values
+                _array(root, name)[self.spikes : total] = values
         self.spikes = total
 
     def _snapshot(self, state, place: int, seconds: float) -> None:
         root, model = self._root(), self.simulation.model_at(int(state.tick))
         for name, values in _readout(model, state).items():
-            root[name][place] = np.asarray(values)
-        root["rate"][place] = self.counts / seconds if seconds else np.zeros(self.counts.size)
+            _array(root, name)[place] = np.asarray(values)
+        _array(root, "rate")[place] = self.counts / seconds if seconds else np.zeros(self.counts.size)
         if self.simulation.plan.config.record.fields and state.fields:
             fractions = [float(m.volume_fraction) for m in model.messengers]
-            root["conc"][place] = np.stack([np.asarray(f) / a for f, a in zip(state.fields, fractions, strict=True)])
+            fields = [np.asarray(f) / a for f, a in zip(state.fields, fractions, strict=True)]
+            _array(root, "conc")[place] = np.stack(fields)
+
+
+def _array(root: zarr.Group, name: str) -> zarr.Array:
+    """An array of the data set; the template made no groups."""
+    return cast(zarr.Array, root[name])
 
 
 @jax.jit
@@ -130,7 +141,7 @@ def _template(recorder: Recorder) -> xr.Dataset:
         "post": ("synapse", plan.wiring.post.astype(np.int32), "1"),
         "spine_position": (("synapse", "axis"), plan.spines.astype(np.float32), "um"),
         "soma_position": (("neuron", "axis"), plan.cells.position.astype(np.float32), "um"),
-        "cell_class": ("neuron", plan.cells.kind.astype("<U8"), "1"),
+        "cell_class": ("neuron", plan.cells.kind.astype(object), "1"),
         "node_id": ("neuron", plan.cells.node_id, "1"),
     }
     if plan.config.record.fields and names:
@@ -138,7 +149,7 @@ def _template(recorder: Recorder) -> xr.Dataset:
     coords = {
         "time": ("time", np.array(recorder.snapshots) * ms, {"units": "ms"}),
         "bin": ("bin", (np.arange(bins) + 1) * recorder.bin * ms, {"units": "ms"}),
-        "messenger": ("messenger", np.array(names or ["none"], "<U16")[: len(names)]),
+        "messenger": ("messenger", np.array(names, object)),
         **{name: (name, axis(k), {"units": "um"}) for k, name in enumerate("xyz")},
     }
     data = {name: (dims, values, {"units": unit}) for name, (dims, values, unit) in variables.items()}
@@ -148,7 +159,7 @@ def _template(recorder: Recorder) -> xr.Dataset:
 def _stages(recorder: Recorder, bins: int) -> np.ndarray:
     """Sleep stage of every bin; known before the run."""
     names = [recorder.simulation.patches.stage_at(k * recorder.bin) or "none" for k in range(bins)]
-    return np.array(names, "<U8")
+    return np.array(names, object)
 
 
 def _chunks(recorder: Recorder) -> dict[str, dict]:

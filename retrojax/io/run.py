@@ -37,8 +37,8 @@ OnProgress = Callable[[Progress], None]
 def start_run(config: RunConfig, file: Path, folder: Path, on_progress: OnProgress) -> dict:
     """Run a config into an empty folder; returns the summary.
 
-    **Raises** `InputError` before anything is written if the folder or the config is unfit; `RunError` if a value is not
-    finite, with the last good checkpoint in place.
+    **Raises** `InputError` before anything is written if the folder or the config is unfit; `RunError` if a value is
+    not finite, with the last good checkpoint in place.
     """
     home = RunFolder(folder)
     home.start(dump_config(config))

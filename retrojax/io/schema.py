@@ -1,23 +1,11 @@
 """The config of a run as pydantic models: one field per thing a user may say, units converted once."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
 
-from retrojax.units import check_range, to_unit
-
-
-def quantity(unit: str, low: float | int, high: float | int) -> Any:
-    """A number in `unit`, given as a number or as text with a unit."""
-
-    def convert(value, info):
-        name = info.field_name or "value"
-        return check_range(to_unit(value, unit, name), low, high, unit, name)
-
-    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"{low:g} to {high:g} {unit}"}
-    return Annotated[float, BeforeValidator(convert), WithJsonSchema(schema)]
-
+from retrojax.parts.choice import PartChoice, Section, quantity
 
 Duration = quantity("ms", 1e-3, 1e12)
 Time = quantity("ms", 0.0, 1e12)
@@ -25,12 +13,6 @@ Length = quantity("um", 1e-3, 1e5)
 Margin = quantity("um", 0.0, 1e5)
 Probability = quantity("1", 0.0, 1.0)
 Factor = quantity("1", 0.0, 1e6)
-
-
-class Section(BaseModel):
-    """A part of a config: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Network(Section):
@@ -72,14 +54,6 @@ class Placement(Section):
     distribution: Literal["exponential", "uniform_ball", "gaussian"] = "exponential"
     scale: Length = 15.0
     bouton_distance: Length = 0.1
-
-
-class PartChoice(BaseModel):
-    """A part by its catalogue name, a preset, and parameters that override it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    model: str
-    preset: str | None = None
 
 
 class SynapseSection(Section):
@@ -159,7 +133,7 @@ class Checkpoint(Section):
     """Wall time between checkpoints, and how many are kept."""
 
     every: quantity("s", 0.1, 3600) = 10.0
-    keep: int = Field(2, ge=1, le=100)
+    keep: int = Field(default=2, ge=1, le=100)
 
 
 class RunConfig(Section):

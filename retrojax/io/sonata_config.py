@@ -5,6 +5,7 @@ import json
 import re
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from retrojax.errors import InputError
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-def _substitute(value: object, manifest: dict, path: Path, seen: tuple = ()) -> object:
+def _substitute(value: Any, manifest: dict, path: Path, seen: tuple = ()) -> Any:
     if isinstance(value, dict):
         return {key: _substitute(item, manifest, path, seen) for key, item in value.items()}
     if isinstance(value, list):

@@ -40,7 +40,7 @@ def _choose(root: h5py.Group, population: str | None, path: str | PathLike) -> t
                          "write node ids and timestamps", path)
     if population is None and len(names) == 1:
         population = names[0]
-    if population not in names:
+    if population is None or population not in names:
         raise InputError("population", population, f"one of {names}",
                          "name the population whose spikes are wanted", path)
     return population, child_group(root, population, path), "node_ids"

@@ -7,7 +7,7 @@ from importlib import resources
 import yaml
 
 from retrojax.errors import InputError
-from retrojax.messengers.naming import require_known
+from retrojax.validation import require_known
 
 Entry = Mapping[str, str | int]
 

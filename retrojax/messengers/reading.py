@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from retrojax.errors import InputError
 from retrojax.messengers.citations import bibtex
-from retrojax.messengers.naming import proposal, require_known
 from retrojax.messengers.record import MessengerRecord, Sourced
+from retrojax.validation import require_known, validate
 
 
 def load_record(name_or_path: str | Path) -> MessengerRecord:
@@ -52,10 +52,7 @@ def _record(text: str, file: object) -> MessengerRecord:
         raise InputError("messenger record", str(file), "valid YAML", " ".join(str(error).split()), file) from None
     if not isinstance(data, dict):
         raise InputError("messenger record", type(data).__name__, "keys and values", "start from a shipped one", file)
-    try:
-        record = MessengerRecord.model_validate(data)
-    except ValidationError as error:
-        raise _as_input_error(error, file) from None
+    record = validate(MessengerRecord, data, file, "the shipped records show how")
     try:
         bibtex(cited_keys(record), record.references)
     except InputError as error:
@@ -79,37 +76,3 @@ def sourced_values(item: Any, path: str = "") -> list[tuple[str, Sourced]]:
         return []
     prefix = f"{path}." if path else ""
     return [found for name, value in item.items() for found in sourced_values(value, prefix + name)]
-
-
-def _as_input_error(error: ValidationError, file: object) -> InputError:
-    # `value: float | str` adds the branch that failed to the path; the user knows only the keys of the file.
-    first = error.errors()[0]
-    steps = [str(step) for step in first["loc"] if step not in ("float", "str")]
-    where = ".".join(steps)
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        inner = "" if cause.field == "value" and "value" in steps else f".{cause.field}"
-        return InputError((where + inner).strip("."), cause.value, cause.allowed, cause.cure, file)
-    if first["type"] == "extra_forbidden":
-        names = list(_model_at(steps[:-1]).model_fields)
-        return InputError(where, "unknown key", ", ".join(names), proposal(steps[-1], names, "remove it"), file)
-    if first["type"] == "missing":
-        return InputError(where, "missing", "a value", "add this key; the shipped records show how", file)
-    if first["type"] == "model_type":
-        keys = ", ".join(_model_at(steps).model_fields)
-        return InputError(where, first["input"], f"a table with {keys}", "write these keys (range is optional)", file)
-    quoted = "put it in quotes: YAML reads no and yes as truth values"
-    cure = quoted if isinstance(first["input"], bool) else "correct it"
-    return InputError(where, first["input"], first["msg"], cure, file)
-
-
-def _model_at(steps: list[str]) -> type[BaseModel]:
-    """The model whose keys stand at a dotted path of a record."""
-    model: Any = MessengerRecord
-    for step in steps:
-        fields = getattr(model, "model_fields", {})
-        if step in fields:
-            model = fields[step].annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            model = Sourced
-    return model

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from retrojax.errors import InputError
-from retrojax.messengers.naming import require_known
 from retrojax.units import MOLECULES_PER_NM_UM3, check_range, to_unit
+from retrojax.validation import require_known
 
 Status = Literal["published", "computed", "calibration", "unverified"]
 

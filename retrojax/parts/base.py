@@ -7,8 +7,9 @@ A part is written for *one* synapse; every array it meets may carry any row shap
 2. `on_landing`, `on_pre`, `on_post` - increments at a spike; every hook reads the same state and all are *summed*;
 3. `on_pre` of the release part - vesicles leave, with the values after (2).
 
-At field steps: `emit` (amounts, summed), then `field` (concentration in, factor on release probability out, multiplied).
-At slow steps: `slow` (changes, summed). A rule implements the hooks it needs and inherits the neutral rest.
+At field steps: `emit` (amounts, summed), then `field` (concentration in, factor on release probability out,
+multiplied). At slow steps: `slow` (changes, summed). A rule implements the hooks it needs and inherits the neutral
+rest.
 """
 
 import abc
@@ -130,7 +131,8 @@ class AbstractRule(eqx.Module):
     """Plasticity, sensing or synthesis. Implement any subset of the hooks.
 
     `senses` and `makes` name a messenger, or are None; the builder refuses a rule whose messenger the model lacks.
-    `needs_voltage` marks rules that only the clocked schedule can run; `modulates` those whose `field` returns a factor.
+    `needs_voltage` marks rules that only the clocked schedule can run; `modulates` those whose `field` returns a
+    factor.
     """
 
     senses: ClassVar[str | None] = None

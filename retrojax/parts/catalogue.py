@@ -75,7 +75,8 @@ PARTS = {
         "most_sites": Parameter(_UNIT, 1, 1000, "calibration", "static bound on n_sites"),
     }, {}, ("Fuhrmann2002", "Costa2015")),
     "graupner_brunel": Part("rule", GraupnerBrunel, {
-        "theta_d": Parameter(_UNIT, 1e-6, 1e3, "published", _GB), "theta_p": Parameter(_UNIT, 1e-6, 1e3, "published", _GB),
+        "theta_d": Parameter(_UNIT, 1e-6, 1e3, "published", _GB),
+        "theta_p": Parameter(_UNIT, 1e-6, 1e3, "published", _GB),
         "gamma_d": Parameter(_UNIT, 0, 1e7, "published", _GB), "gamma_p": Parameter(_UNIT, 0, 1e7, "published", _GB),
         "tau": _time(_GB, low=1e-3), "sigma": Parameter(_UNIT, 0, 1e4, "published", _GB),
         "w0": Parameter(_UNIT, 0, 1e4, "calibration", "response of a DOWN synapse relative to its weight"),

@@ -28,7 +28,7 @@ class LIF(eqx.Module):
 
     **Arguments** (each one number, or one per neuron)
 
-    - `C_m` [pF], `tau_m` [ms], `E_L`, `V_th`, `V_reset` [mV], `t_ref` [ms], `tau_syn_ex`, `tau_syn_in` [ms], `I_e` [pA].
+    - `C_m` [pF], `tau_m` [ms], `E_L`, `V_th`, `V_reset` [mV], `t_ref`, `tau_syn_ex`, `tau_syn_in` [ms], `I_e` [pA].
 
     Reference: Rotter & Diesmann (1999) Biol Cybern 81:381.
     """

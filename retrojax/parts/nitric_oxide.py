@@ -26,9 +26,10 @@ class NitricOxidePotentiation(AbstractRule):
         dG/dt = V_GC A - k_PDE G,          PKG = G^n / (G^n + K_PKG^n)
         dP/dt = eta_NO PKG x_pre (P_max - P)
 
-    c is the concentration at the bouton, held over a field step, and so is PKG; A is then exact, G uses the mean of A over the step
-    (exact for constant A). x_pre rises by 1 at a presynaptic spike. The coincidence PKG x_pre is integrated without
-    error between field steps and expressed at slow steps as P_max - P -> (P_max - P) exp(-eta_NO integral).
+    c is the concentration at the bouton, held over a field step, and so is PKG; A is then exact, G uses the mean of A
+    over the step (exact for constant A). x_pre rises by 1 at a presynaptic spike. The coincidence PKG x_pre is
+    integrated without error between field steps and expressed at slow steps as
+    P_max - P -> (P_max - P) exp(-eta_NO integral).
 
     **Arguments**
 

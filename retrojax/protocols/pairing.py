@@ -26,7 +26,9 @@ def pairs(count: int, rate_hz: float | int, delta_t: float | int, tail: float | 
     return _shifted(_period(rate_hz) * np.arange(count), [delta_t], tail)
 
 
-def triplets(count: int, rate_hz: float | int, offsets: tuple[float | int, ...], tail: float | int = 1000.0) -> Protocol:
+def triplets(
+    count: int, rate_hz: float | int, offsets: tuple[float | int, ...], tail: float | int = 1000.0
+) -> Protocol:
     """`count` repetitions of one presynaptic spike with postsynaptic spikes at `offsets` from it [ms]."""
     return _shifted(_period(rate_hz) * np.arange(count), list(offsets), tail)
 

@@ -1,5 +1,6 @@
 """Figures of a fit: data against model, and what the starts and uncertainties look like."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitResult
+from retrojax.fit.result import HeldOut
 
 DATA, MODEL, HELD, SPREAD = "black", "#0072b2", "#d55e00", "#999999"
 """Colours that stay apart for colour-blind readers."""
@@ -29,6 +32,23 @@ def draw_fit(result: FitResult, folder: Path) -> list[Path]:
     return [folder / name for name in figures]
 
 
+def draw_fit_file(json_path: Path, folder: Path) -> list[Path]:
+    """Draw the figures of a fit again, from its `fit.json` alone.
+
+    **Arguments**
+
+    - `json_path`: the `fit.json`. `folder`: where the PNG files go.
+
+    **Returns** the paths written. **Raises** `InputError` for a file that is no fit's, or an older version's.
+    """
+    with naming_file(json_path):
+        try:
+            content = json.loads(json_path.read_text())
+        except json.JSONDecodeError as error:
+            raise InputError("fit.json", str(error), "JSON as `retrojax fit` writes it", "fit again") from None
+        return draw_fit(FitResult.from_json(content), folder)
+
+
 def _data_and_model(result: FitResult) -> Figure:
     """One panel per series, all on one scale: data with SEM, the fit, and each point as predicted without its group."""
     names = list(dict.fromkeys(result.problem.series))
@@ -42,7 +62,7 @@ def _data_and_model(result: FitResult) -> Figure:
         here = here[np.argsort(result.problem.x[here], kind="stable")]
         _one_series(axis, result, here)
         if result.heldout:
-            _held_out(axis, result, here[result.problem.is_data[here]], low, high)
+            _held_out(axis, result.problem.x, result.heldout, here[result.problem.is_data[here]], (low, high))
         axis.set_title(name, fontsize=10)
     drawn = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=len(drawn), frameon=False, fontsize=9)
@@ -63,17 +83,17 @@ def _one_series(axis: Axes, result: FitResult, here: np.ndarray) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _held_out(axis: Axes, result: FitResult, here: np.ndarray, low: float, high: float) -> None:
+def _held_out(axis: Axes, at: np.ndarray, heldout: HeldOut, here: np.ndarray, limits: tuple[float, float]) -> None:
     """Crosses; a prediction far outside the data is a triangle at the edge with its value: it sets no scale."""
-    x, value = result.problem.x[here], result.heldout.prediction[here]
+    (low, high), x, value = limits, at[here], heldout.prediction[here]
     edge = 0.04 * (high - low)
     inside = (value > low + edge) & (value < high - edge)
     axis.plot(x[inside], value[inside], "x", color=HELD, ms=7, mew=1.8, label="predicted with its group left out")
     for place, number in zip(x[~inside], value[~inside], strict=True):
-        at = np.clip(number, low + edge, high - edge)
-        axis.plot(place, at, marker="^" if number > at else "v", color=HELD, ms=8, clip_on=False)
-        axis.annotate(f"{number:.2f}", (place, at), color=HELD, fontsize=8, xytext=(-7, 0), textcoords="offset points",
-                      ha="right", va="center")
+        height = np.clip(number, low + edge, high - edge)
+        axis.plot(place, height, marker="^" if number > height else "v", color=HELD, ms=8, clip_on=False)
+        axis.annotate(f"{number:.2f}", (place, height), color=HELD, fontsize=8, xytext=(-7, 0),
+                      textcoords="offset points", ha="right", va="center")
 
 
 def _limits(result: FitResult) -> tuple[float, float]:

@@ -21,7 +21,9 @@ def draw_run(results: Path, folder: Path) -> list[Path]:
     - `folder`: where the PNG files go.
     """
     data = xr.open_zarr(results, consolidated=False)
-    known = np.flatnonzero(np.isfinite(data.weight.isel(synapse=0).values)) if data.sizes["synapse"] else []
+    known = np.zeros(0, int)
+    if data.sizes["synapse"]:
+        known = np.flatnonzero(np.isfinite(data.weight.isel(synapse=0).values))
     data = data.isel(time=slice(0, int(known[-1]) + 1 if len(known) else 1))
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"firing_rates": _rates(data), "strengths": _strengths(data), "plasticity_map": _map(data)}
@@ -105,7 +107,8 @@ def _messengers(data: xr.Dataset) -> Figure:
         axes.plot(seconds, one.conc_bouton_mean, color="#b5442e", lw=1, label="mean at boutons")
         axes.plot(seconds, one.conc_mean, color="#33475b", lw=1, label="mean in the box")
         positive = one.conc_mean.values[np.isfinite(one.conc_mean.values) & (one.conc_mean.values > 0)]
-        axes.set(ylabel=f"{name} (nM)", yscale="log", ylim=(np.quantile(positive, 0.02) / 3 if positive.size else 1e-6, None))
+        low = np.quantile(positive, 0.02) / 3 if positive.size else 1e-6
+        axes.set(ylabel=f"{name} (nM)", yscale="log", ylim=(low, None))
         _shade(axes, data)
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower right")
     axes.set_xlabel("time (s)")

@@ -63,8 +63,8 @@ def plan(
     axes = [_axis(n, dx, kind) for n, dx, kind in zip(grid.shape, grid.spacing, grid.boundary, strict=True)]
     x, y, z = (d * jnp.asarray(values, diffusion.dtype) for d, (values, _) in zip(diffusion, axes, strict=True))
     exponent = elapsed * (loss + x[:, None, None] + y[:, None] + z)
-    modes = tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axes)
-    return Propagator(modes, jnp.exp(-exponent), elapsed * phi1(exponent))
+    first, second, third = (jnp.asarray(vectors, diffusion.dtype) for _, vectors in axes)
+    return Propagator((first, second, third), jnp.exp(-exponent), elapsed * phi1(exponent))
 
 
 def advance(propagator: Propagator, field: Field, source: Field) -> Field:

@@ -63,10 +63,11 @@ class Grid:
         if not all(math.isfinite(dx) and dx > 0 for dx in spacing):
             raise InputError("grid.spacing", spacing, "three lengths > 0 [um]", "give the edges of one voxel")
         low, high = positions.min(axis=0) - margin, positions.max(axis=0) + margin
-        shape = tuple(max(1, math.ceil(width / dx)) for width, dx in zip(high - low, spacing, strict=True))
+        nx, ny, nz = (max(1, math.ceil(width / dx)) for width, dx in zip(high - low, spacing, strict=True))
+        shape = (nx, ny, nz)
         middle = (low + high) / 2
-        origin = tuple(float(x - n * dx / 2) for x, n, dx in zip(middle, shape, spacing, strict=True))
-        return cls(shape, spacing, origin, boundary)
+        x, y, z = (float(at - n * dx / 2) for at, n, dx in zip(middle, shape, spacing, strict=True))
+        return cls(shape, spacing, (x, y, z), boundary)
 
     @property
     def n_voxels(self) -> int:
@@ -81,12 +82,14 @@ class Grid:
     @property
     def size(self) -> tuple[float, float, float]:
         """Edges of the box [um]."""
-        return tuple(n * dx for n, dx in zip(self.shape, self.spacing, strict=True))
+        x, y, z = (n * dx for n, dx in zip(self.shape, self.spacing, strict=True))
+        return x, y, z
 
     @property
     def extent(self) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
         """Lowest and highest coordinate of the box along x, y, z [um]."""
-        return tuple((x, x + width) for x, width in zip(self.origin, self.size, strict=True))
+        x, y, z = ((low, low + width) for low, width in zip(self.origin, self.size, strict=True))
+        return x, y, z
 
     def voxel_of(self, positions: Real[np.ndarray, "S 3"], field: str = "positions") -> Int[np.ndarray, " S"]:
         """Flat index (int32, C order) of the voxel that holds each position.

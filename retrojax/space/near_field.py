@@ -59,8 +59,8 @@ def correction_kernel(
     """
     axes = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     mean = jnp.exp(jnp.log(axes).mean())
-    ages, weights = _ages(steps)
-    ages, weights = elapsed * jnp.asarray(ages, axes.dtype), elapsed * jnp.asarray(weights, axes.dtype)
+    nodes, shares = _ages(steps)
+    ages, weights = elapsed * jnp.asarray(nodes, axes.dtype), elapsed * jnp.asarray(shares, axes.dtype)
     lattice = jnp.sum(_lattice(grid, axes, loss, ages) * weights, axis=-1)
     # the closed form is singular at age 0 only; later steps are smooth, and integrals lose nothing to cancellation
     later = jnp.sum(instantaneous_point(distance, ages[1:], 1.0, mean, loss) * weights[1:], axis=-1)
@@ -76,13 +76,13 @@ def steps_needed(
     Host side; arguments as for `correction_kernel`. At most `MOST_STEPS` (64) is returned, whatever the tolerance; so
     many are reached only where a voxel takes many steps to equilibrate, i.e. dx^2/D far above `elapsed`.
     """
-    diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
+    axes = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     tabulate = jax.jit(functools.partial(correction_kernel, grid, steps=MOST_STEPS))
-    kernel = np.abs(tabulate(diffusion, loss, elapsed, distance)).max(axis=0)
+    kernel = np.abs(tabulate(axes, loss, elapsed, distance)).max(axis=0)
     # |K_j| falls as j^(-5/2) once the lattice looks continuous, so the sum beyond the last is 2/3 J |K_J|
     beyond = 2 / 3 * MOST_STEPS * kernel[-1]
     neglected = np.cumsum(kernel[::-1])[::-1] + beyond
-    limit = tolerance * float(point_steady(distance, 1.0, jnp.exp(jnp.log(diffusion).mean()), loss))
+    limit = tolerance * float(point_steady(distance, 1.0, jnp.exp(jnp.log(axes).mean()), loss))
     enough = np.flatnonzero(neglected[1:] < limit)
     return int(enough[0]) + 1 if enough.size else MOST_STEPS
 

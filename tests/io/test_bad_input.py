@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from retrojax.errors import InputError
-
 from retrojax.io.build import build, make_plan
 from retrojax.io.config import load_config
 
@@ -52,7 +51,8 @@ def _spoil(config, *keys, value):
         (("messengers", "NO", "step"), "10.5 ms", ("messenger step", "multiple of dt")),
         (("neurons",), {"e": {}}, ("neurons", "class 'i'")),
         (("drive", "replay", "population"), "internal", ("drive.population", "external")),
-        (("interventions",), [{"target": "messengers.NO.los", "multiply": 3}], ("messengers.NO.los", "'messengers.NO.loss'")),
+        (("interventions",), [{"target": "messengers.NO.los", "multiply": 3}],
+         ("messengers.NO.los", "'messengers.NO.loss'")),
     ],
 )
 def test_a_wrong_value_is_named(config, keys, value, parts):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from retrojax.engine.network import run_chunk
 from retrojax.io.build import build
@@ -110,3 +111,16 @@ def test_run_into_a_used_folder_refuses(uninterrupted, config_file, small_flags)
     other = subprocess.run(_command("run", config_file, "--out", uninterrupted, "--set", "duration=2 s"),
                            capture_output=True, text=True)
     assert other.returncode == 1 and "different run" in other.stderr
+
+
+def test_results_open_with_units_and_without_wall_time(uninterrupted):
+    data = xr.open_zarr(uninterrupted / "results.zarr")
+    assert {"time", "synapse", "neuron", "messenger", "x", "y", "z"} <= set(data.dims)
+    assert all("units" in data[name].attrs for name in data.data_vars)
+    assert np.isfinite(data.weight.values).all() and np.isfinite(data.conc.values).all()
+    assert float(abs(data.p_release.isel(time=-1) - data.p_release.isel(time=0)).max()) > 0
+    counted = np.bincount(data.spike_neuron.values, minlength=data.sizes["neuron"])
+    width = np.diff(data.time.values)[:, None] / 1000
+    assert np.array_equal(np.rint((data.rate.values[1:] * width).sum(axis=0)).astype(int), counted)
+    for name in ("firing_rates", "strengths", "plasticity_map", "messengers", "field_slices"):
+        assert (uninterrupted / "figures" / f"{name}.png").stat().st_size > 5000
