@@ -6,6 +6,7 @@ Inside retrojax every array is in **ms, um, nM, mV, pA, nS, pF** and amounts in 
 
 import functools
 import math
+from typing import Any
 
 import pint
 
@@ -16,7 +17,7 @@ MOLECULES_PER_NM_UM3 = 0.602214076
 
 
 @functools.cache
-def _registry() -> pint.UnitRegistry:
+def _registry() -> Any:  # a pint.UnitRegistry, whose generics beartype cannot evaluate on Python 3.12
     return pint.UnitRegistry()
 
 
