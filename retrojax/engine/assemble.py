@@ -10,10 +10,10 @@ import numpy as np
 from retrojax.engine.model import Clocks, Inputs, Model, NetworkState, Tissue
 from retrojax.engine.rows import init_state, pack
 from retrojax.errors import InputError
-from retrojax.space import Grid, Sites, offset_class
+from retrojax.space import Grid, Sites, fixed_scale, offset_class
 
-HEADROOM_BITS = 30
-"""Fixed-point sums stay below 2**30, a factor two under the range of int32."""
+SMALLEST = 1e-9
+"""Stands for a largest value of 0 (no input, a messenger nobody makes) when a fixed-point scale is chosen."""
 
 
 class Wiring(eqx.Module):
@@ -56,15 +56,15 @@ def build_tissue(
     _check_delays(wiring)
     voxels, bouton_voxels = grid.voxel_of(spines, "spine position"), grid.voxel_of(boutons, "bouton position")
     sites = Sites.build(voxels, grid.n_voxels)
-    crowd = int(np.bincount(voxels).max()) if voxels.size else 1
     inputs, delays, receptors = _input_groups(wiring)
     strongest = np.zeros(wiring.neurons)
     np.add.at(strongest, wiring.post, np.abs(wiring.weight) * largest_strength)
     np.add.at(strongest, wiring.fixed_post, np.abs(wiring.fixed_weight))
-    scale = 2.0 ** np.floor(HEADROOM_BITS - np.log2(max(strongest.max(), 1e-9) * headroom))
+    input_scale = fixed_scale(max(float(strongest.max()), SMALLEST) * headroom, 1)
+    crowd = sites.most_per_voxel
     deposit_scale = tuple(
-        jnp.asarray(2.0 ** np.floor(HEADROOM_BITS - np.log2(max(crowd * most, 1e-30))), float)
-        for most in most_molecules
+        # a thousandth of room for the rounding of a spine at full activation
+        jnp.asarray(fixed_scale(max(most, SMALLEST) * 1.001, crowd), float) for most in most_molecules
     )
     return Tissue(
         ids=jnp.asarray(wiring.ids, jnp.int32), pre=jnp.asarray(wiring.pre, jnp.int32),
@@ -72,7 +72,7 @@ def build_tissue(
         fixed_inhibits=jnp.asarray(wiring.fixed_weight < 0), inputs=inputs, spines=sites,
         boutons=Sites.build(bouton_voxels, grid.n_voxels),
         near=jnp.asarray(offset_class(grid, voxels, bouton_voxels), jnp.int32),
-        input_scale=jnp.asarray(scale, float), deposit_scale=deposit_scale, grid=grid, delays=delays,
+        input_scale=jnp.asarray(input_scale, float), deposit_scale=deposit_scale, grid=grid, delays=delays,
         receptors=receptors, near_distance=float(distance),
     )
 

@@ -11,7 +11,17 @@ from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import ErrorBit
 from retrojax.parts.base import Expression
-from retrojax.space import Propagator, advance, correction_kernel, deposit, own_spine, plan, sample
+from retrojax.space import (
+    Propagator,
+    advance,
+    correction_kernel,
+    deposit,
+    from_fixed,
+    own_spine,
+    plan,
+    sample,
+    to_fixed,
+)
 from retrojax.types import PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -47,9 +57,9 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
     with jax.named_scope(f"field_{messenger.name}"):
         synapses = unpack(model.synapse, state.rows)
         synapses, molecules = _emit(model.synapse, synapses, messenger.name, plan_.elapsed)
-        counts = jnp.rint(molecules * tissue.deposit_scale[which]).astype(jnp.int32)
-        total = deposit(tissue.spines, counts, tissue.grid.shape)
-        per_voxel = total.astype(molecules.dtype) / tissue.deposit_scale[which]
+        scale = tissue.deposit_scale[which]
+        total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
+        per_voxel = from_fixed(total, scale)
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
         field = advance(plan_.propagator, state.fields[which], per_voxel / (volume * plan_.elapsed))
         emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
@@ -58,7 +68,7 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         concentration = amount / messenger.volume_fraction
         synapses = _sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
-        overflow = jnp.any(total < 0) | jnp.any(molecules * tissue.deposit_scale[which] > 2.0**31)
+        overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
         lambda s: (s.rows, s.fields[which], s.emitted[which], s.levels, s.errors),
         state,

@@ -12,6 +12,7 @@ from retrojax.engine.kernel import touch
 from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
 from retrojax.errors import ErrorBit
 from retrojax.numerics import Draws
+from retrojax.space import from_fixed, to_fixed
 
 
 class ChunkRecord(NamedTuple):
@@ -72,7 +73,7 @@ def _step(model: Model, tissue: Tissue, state: NetworkState) -> tuple[NetworkSta
     length, depth = state.arriving.shape[0], state.fired.shape[0]
     slot = state.slot + 1
     here = slot % length
-    currents = state.arriving[here].astype(model.dt.dtype) / tissue.input_scale
+    currents = from_fixed(state.arriving[here], tissue.input_scale)
     neurons, spiked = model.neurons.step(state.neurons, model.dt, currents[0], currents[1])
     fired = jnp.concatenate([spiked, model.drive.spikes(state.cursor, model.dt, state.key)])
     history = state.fired.at[slot % depth].set(fired)
@@ -97,10 +98,10 @@ def _deliver(model: Model, tissue: Tissue, arriving, slot, fired, sent):
     plastic = sent * model.weight
     factor = jnp.where(tissue.fixed_inhibits, model.inhibition, 1.0)
     fixed = jnp.where(fired[tissue.fixed_pre], model.fixed_weight * factor, 0.0)
-    scaled = jnp.concatenate([plastic, fixed, jnp.zeros(1, plastic.dtype)]) * tissue.input_scale
-    units = jnp.rint(scaled).astype(jnp.int32)
+    sums = jnp.concatenate([plastic, fixed, jnp.zeros(1, plastic.dtype)])
+    units = to_fixed(sums, tissue.input_scale)
     most = max(group.rows.shape[1] for group in tissue.inputs)
-    overflow = jnp.any(jnp.abs(scaled) > (2.0**31 - 1) / most)
+    overflow = jnp.any(jnp.abs(sums) * tissue.input_scale > (2.0**31 - 1) / most)
     for group, delay, receptor in zip(tissue.inputs, tissue.delays, tissue.receptors, strict=True):
         arriving = arriving.at[(slot + delay) % arriving.shape[0], receptor].add(units[group.rows].sum(axis=1))
     return arriving, overflow

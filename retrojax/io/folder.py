@@ -37,6 +37,12 @@ class RunFolder:
         self.lock()
         write_atomic(present, resolved)
 
+    def abandon(self) -> None:
+        """Give back a folder that `start` has just claimed."""
+        for name in (CONFIG, ".lock"):
+            (self.path / name).unlink(missing_ok=True)
+        self.path.rmdir()
+
     def lock(self) -> None:
         """Take the folder for this process.
 

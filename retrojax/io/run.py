@@ -37,12 +37,17 @@ OnProgress = Callable[[Progress], None]
 def start_run(config: RunConfig, file: Path, folder: Path, on_progress: OnProgress) -> dict:
     """Run a config into an empty folder; returns the summary.
 
-    **Raises** `InputError` before anything is written if the folder or the config is unfit; `RunError` if a value is
+    **Raises** `InputError`, leaving no folder behind, if the folder or the config is unfit; `RunError` if a value is
     not finite, with the last good checkpoint in place.
     """
     home = RunFolder(folder)
     home.start(dump_config(config))
-    return _run(home, build(config, file), on_progress)
+    try:
+        simulation = build(config, file)
+    except InputError:
+        home.abandon()  # nothing ran: a corrected config may have the folder
+        raise
+    return _run(home, simulation, on_progress)
 
 
 def resume_run(folder: Path, on_progress: OnProgress) -> dict:

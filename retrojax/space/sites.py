@@ -106,11 +106,11 @@ def fixed_scale(max_per_site: float, most_per_voxel: int) -> float:
     return 2.0 ** math.floor(math.log2(room / (max_per_site * sites)))
 
 
-def to_fixed(values: Float[Array, "*n"], scale: float) -> Int[Array, "*n"]:
+def to_fixed(values: Float[Array, "*n"], scale: float | Float[Array, ""]) -> Int[Array, "*n"]:
     """`values` in fixed point, rounded to the nearest int32; no gradient passes."""
     return jnp.round(values * scale).astype(jnp.int32)
 
 
-def from_fixed(totals: Int[Array, "*n"], scale: float) -> Float[Array, "*n"]:
+def from_fixed(totals: Int[Array, "*n"], scale: float | Float[Array, ""]) -> Float[Array, "*n"]:
     """The floating values that fixed-point `totals` stand for."""
     return totals.astype(float) / scale

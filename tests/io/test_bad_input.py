@@ -88,3 +88,12 @@ def test_resolved_config_loads_to_the_same_config(config, tmp_path):
     first = load_config(config)
     (tmp_path / "resolved.yaml").write_text(dump_config(first))
     assert load_config(tmp_path / "resolved.yaml") == first
+
+
+def test_a_refused_config_leaves_no_folder(config, tmp_path):
+    from retrojax.io.run import start_run
+
+    wrong = load_config(_spoil(config, "neurons", value={"e": {}}))
+    with pytest.raises(InputError, match="class 'i'"):
+        start_run(wrong, config, tmp_path / "out", lambda progress: None)
+    assert not (tmp_path / "out").exists()
