@@ -5,8 +5,11 @@ voxel grid and step at their own, slower clocks; long-term change is expressed s
 (`retrojax.engine.kernel.touch`) holds the fast biology, and every schedule calls it:
 
 - `engine.events`: a handful of synapses, touched only at spikes; `vmap` over protocols and parameters. Fits run on it.
-- `engine.network`: neurons and every synapse at every dt, messengers at field steps, in one compiled chunk.
+- `engine.lazy`: networks; a synapse is touched when spikes reach it, millions of them at the cost of events.
+- `engine.network`: networks; neurons and every synapse at every dt. What it gives, the lazy schedule must give.
 - `engine.clocked`: one pair at every dt, the reference the others must match.
+
+`engine.schedules` puts the two network schedules behind one face; `engine.driver` runs either.
 
 Parts (`retrojax.parts`) are written for one synapse and never see the engine. Start reading at `engine/kernel.py`.
 """

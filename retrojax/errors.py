@@ -55,6 +55,7 @@ class ErrorBit(enum.IntFlag):
     NON_FINITE = 1
     INPUT_OVERFLOW = 2
     DEPOSIT_OVERFLOW = 4
+    LANDINGS = 8
 
 
 ERROR_TEXTS = {
@@ -63,4 +64,6 @@ ERROR_TEXTS = {
     "raise `network.input_headroom` or lower the weights",
     ErrorBit.DEPOSIT_OVERFLOW: "the messenger released into one voxel left its fixed-point range; "
     "lower the synthesis rate or use smaller voxels",
+    ErrorBit.LANDINGS: "an axon spiked so often within the calcium delay of its spines that the oldest spike's calcium "
+    "was forgotten; lower the rate of that source, or use the clocked schedule (`network.schedule: clocked`)",
 }

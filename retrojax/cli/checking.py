@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
 from retrojax.io.schema import RunConfig
-from retrojax.io.sizes import available
+from retrojax.io.sizes import available, fitting
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -21,10 +22,20 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
                   f"({plan.grid.n_voxels} voxels), {', '.join(plan.grid.boundary)}", highlight=False)
     console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, "
                   f"slow {config.slow_step:g} ms", highlight=False)
+    console.print(f"schedule: {_schedule(plan)}", highlight=False, soft_wrap=True)
     _messengers(plan, config, console)
     _bytes(plan, console)
     for warning in warnings(plan):
         console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
+
+
+def _schedule(plan: Plan) -> str:
+    """Which, and why or how."""
+    if isinstance(plan.schedule, Lazy):
+        times, dt = plan.schedule.times, plan.config.dt
+        return (f"lazy: rows of axons that spiked are processed every {times.block * dt:g} ms ({times.block} neuron "
+                "steps; the shortest dendritic delay sets this)")
+    return f"clocked, every synapse at every dt{': ' + plan.refused if plan.refused else ', as asked'}"
 
 
 def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
@@ -41,12 +52,14 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
 def _bytes(plan: Plan, console: Console) -> None:
     table = Table("array", "bytes", "per plastic synapse", title="Memory, estimated")
     synapses = max(plan.wiring.ids.size, 1)
-    for name, size in plan.bytes_per_array.items():
+    for name, size in plan.sizes.arrays.items():
         table.add_row(name, f"{size:,}", f"{size / synapses:.1f}")
-    total = sum(plan.bytes_per_array.values())
+    total = plan.sizes.total
     table.add_row("total", f"{total:,}", f"{total / synapses:.1f}", style="bold")
     console.print(table)
-    console.print(f"available: {available():,} bytes", highlight=False)
+    room = available()
+    console.print(f"available: {room:,} bytes, enough for {fitting(plan.sizes, synapses, room):,} plastic synapses of "
+                  "this kind, all else being equal", highlight=False, soft_wrap=True)
 
 
 def _reach(values: dict) -> float:

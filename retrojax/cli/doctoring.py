@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from rich.console import Console
 
+from retrojax import native
 from retrojax.cli.device import Device, choose, scatter_warning
 from retrojax.engine.events import run_events, spike_table
 from retrojax.engine.rows import Synapse, init_state
@@ -28,6 +29,9 @@ def examine(console: Console) -> bool:
     console.print("devices: " + ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()))
     if jax.devices()[0].platform == "gpu" and (warning := scatter_warning()):
         console.print(warning, style="yellow")
+    missing = native.status()
+    console.print("data movement on the CPU: " + (f"plain JAX, networks run 5-10 times slower ({missing})" if missing
+                                                  else "compiled C"), highlight=False)
     began = time.monotonic()
     rho = _smoke()
     sound = 0.4 < rho < 0.6 and rho != 0.5

@@ -38,6 +38,10 @@ def execute(job: Callable[[OnProgress], dict], folder: Path, where: str, quiet: 
     elif not quiet:
         console.print(f"{summary['duration_ms'] / 1000:g} s of biology in {summary['wall_s']:.1f} s "
                       f"on {summary['device']}, {summary['peak_rss_bytes'] / 1e9:.2f} GB.", highlight=False)
+        if summary["schedule"] == "lazy":
+            work = summary["work"]
+            console.print(f"Lazy schedule: {work['blocks_with_more_than_one_pass']:,} of {work['blocks']:,} blocks "
+                          f"took several passes over the rows, {work['early_syncs']:,} early syncs.", highlight=False)
         console.print(f"Results: {folder / 'results.zarr'}\nFigures: {folder / 'figures'}", soft_wrap=True)
 
 

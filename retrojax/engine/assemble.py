@@ -53,7 +53,7 @@ def build_tissue(
 
     **Raises** `InputError` for a delay below one step (naming the synapse) or a site outside the grid.
     """
-    _check_delays(wiring)
+    check_delays(wiring)
     voxels, bouton_voxels = grid.voxel_of(spines, "spine position"), grid.voxel_of(boutons, "bouton position")
     sites = Sites.build(voxels, grid.n_voxels)
     inputs, delays, receptors = _input_groups(wiring)
@@ -82,8 +82,7 @@ def initial_state(model: Model, tissue: Tissue, near_steps: Sequence[int], seed:
 
     - `near_steps`: field steps of release that each messenger's own-spine term remembers.
     """
-    neurons, sources = int(model_neurons(tissue)), int(model.drive.spikes(
-        jnp.asarray(0), model.dt, jax.random.key(seed)).size)
+    neurons, sources = int(model_neurons(tissue)), model.drive.sources
     back = int(np.ceil(float(jnp.max(model.synapse.spine.delay)) / float(model.dt) - 1e-6)) + 2
     count = tissue.ids.size
     return NetworkState(
@@ -94,7 +93,8 @@ def initial_state(model: Model, tissue: Tissue, near_steps: Sequence[int], seed:
         fields=tuple(jnp.zeros(tissue.grid.shape) for _ in model.messengers),
         emitted=tuple(jnp.zeros((steps, count)) for steps in near_steps),
         levels=jnp.zeros((len(model.messengers), 3)),
-        tick=jnp.zeros((), jnp.int32), cursor=jnp.zeros((), jnp.int32), slot=jnp.zeros((), jnp.int32),
+        tick=jnp.zeros((), jnp.int32), cursor=jnp.zeros((), jnp.int32), lap=jnp.zeros((), jnp.int32),
+        slot=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed), errors=jnp.zeros((), jnp.int32),
     )
 
@@ -124,7 +124,8 @@ def _whole(ratio: float, field: str, value: float, allowed: str) -> int:
     return count
 
 
-def _check_delays(wiring: Wiring) -> None:
+def check_delays(wiring: Wiring) -> None:
+    """Refuse a dendritic delay below one step, naming the synapse."""
     for kind, delay, ids in (("plastic", wiring.delay, wiring.ids), ("fixed", wiring.fixed_delay, None)):
         short = np.flatnonzero(delay < 1)
         if short.size:

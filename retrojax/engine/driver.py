@@ -1,23 +1,25 @@
 """The host loop: compiled chunk, check, hand over. It owns time; everything else is called from here."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
-from retrojax.engine.network import ChunkRecord, run_chunk
-from retrojax.engine.rows import channels
+from retrojax.engine.model import Model
+from retrojax.engine.schedules import AnyState, AnyTissue, Schedule
 from retrojax.errors import ERROR_TEXTS, ErrorBit, RunError
 
 
 class Chunk(NamedTuple):
-    """One finished chunk: the state after it, what it recorded, the ticks it covers."""
+    """One finished chunk: the state after it, what it recorded, the ticks it covers.
 
-    state: NetworkState
-    record: ChunkRecord
+    The state is good until the next chunk starts, which may take its memory.
+    """
+
+    state: AnyState
+    record: Any
     start: int
     stop: int
 
@@ -32,28 +34,33 @@ def stops(start: int, end: int, chunk: int, edges: Iterable[int]) -> list[int]:
 
 
 def drive_chunks(
+    schedule: Schedule,
     model_at: Callable[[int], Model],
-    tissue: Tissue,
-    state: NetworkState,
-    clocks: Clocks,
+    tissue: AnyTissue,
+    state: AnyState,
     end: int,
+    changes: Sequence[int],
     edges: Sequence[int],
     on_chunk: Callable[[Chunk], None],
-) -> NetworkState:
+) -> AnyState:
     """Run from `state.tick` to tick `end`.
 
     **Arguments**
 
-    - `model_at`: the model in force from a tick on (sleep stages and interventions patch it); constant between `edges`.
-    - `edges`: ticks at which it changes or a recorder wants the state.
+    - `model_at`: the model in force from a tick on (sleep stages and interventions patch it); constant between
+      `changes`, where synapses are brought up to date so that none flows under values that were not yet in force.
+    - `edges`: ticks at which a recorder wants the state.
     - `on_chunk`: called after every chunk whose state is sound.
 
     **Raises** `RunError` within one chunk of the first value that is not finite, naming the variable and the synapse.
     """
     start = int(state.tick)
-    for stop in stops(start, end, clocks.chunk, edges):
-        state, record = run_chunk(model_at(start), tissue, state, clocks, jnp.asarray(stop - start, jnp.int32))
-        problem = diagnose(model_at(start), tissue, state)
+    for stop in stops(start, end, schedule.clocks.chunk, [*edges, *changes]):
+        model = model_at(start)
+        state, record = schedule.run(model, tissue, state, stop - start)
+        if stop in changes:
+            state = schedule.settled(model, tissue, state)
+        problem = diagnose(schedule, model, tissue, state)
         if problem:
             raise RunError(f"stopped between tick {start} and {stop}: {problem}")
         on_chunk(Chunk(state, record, start, stop))
@@ -62,23 +69,19 @@ def drive_chunks(
 
 
 @jax.jit
-def _sound(state: NetworkState) -> jax.Array:
-    parts = (state.rows, state.neurons, state.fields, state.emitted)
-    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(parts)]
+def _sound(state: AnyState) -> jax.Array:
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)
+              if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     return jnp.all(jnp.stack(finite)) & (state.errors == 0)
 
 
-def diagnose(model: Model, tissue: Tissue, state: NetworkState) -> str | None:
+def diagnose(schedule: Schedule, model: Model, tissue: AnyTissue, state: AnyState) -> str | None:
     """What is wrong with a state, in words; None if nothing is."""
     if bool(_sound(state)):
         return None
-    rows = np.asarray(state.rows)
-    bad = ~np.isfinite(rows)
-    if bad.any():
-        channel, row = np.argwhere(bad)[0]
-        return (f"{ERROR_TEXTS[ErrorBit.NON_FINITE]}: {channels(model.synapse)[channel]} of synapse "
-                f"{int(tissue.ids[row])} (from neuron {int(tissue.pre[row])} to {int(tissue.post[row])}) is "
-                f"{rows[channel, row]}; {int(bad.any(axis=0).sum())} synapses are affected")
+    found = schedule.unfit(model, tissue, state)
+    if found:
+        return f"{ERROR_TEXTS[ErrorBit.NON_FINITE]}: {found}"
     named = [(f"neurons.{name}", leaf) for name, leaf in zip(state.neurons._fields, state.neurons, strict=True)]
     named += [(f"field of {m.name}", leaf) for m, leaf in zip(model.messengers, state.fields, strict=True)]
     named += [(f"release of {m.name}", leaf) for m, leaf in zip(model.messengers, state.emitted, strict=True)]
@@ -87,4 +90,4 @@ def diagnose(model: Model, tissue: Tissue, state: NetworkState) -> str | None:
         if wrong.size:
             return f"{ERROR_TEXTS[ErrorBit.NON_FINITE]}: {name} at index {tuple(int(i) for i in wrong[0])}"
     bits = ErrorBit(int(state.errors))
-    return "; ".join(text for bit, text in ERROR_TEXTS.items() if bit in bits)
+    return "; ".join(text for bit, text in ERROR_TEXTS.items() if bit in bits) or ERROR_TEXTS[ErrorBit.NON_FINITE]

@@ -6,11 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from retrojax.engine.kernel import apply_changes, effective_p
+from retrojax.engine.kernel import apply_changes
 from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import ErrorBit
-from retrojax.parts.base import Expression
 from retrojax.space import (
     Propagator,
     advance,
@@ -56,7 +55,7 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
     messenger = model.messengers[which]
     with jax.named_scope(f"field_{messenger.name}"):
         synapses = unpack(model.synapse, state.rows)
-        synapses, molecules = _emit(model.synapse, synapses, messenger.name, plan_.elapsed)
+        synapses, molecules = emit(model.synapse, synapses, messenger.name, plan_.elapsed)
         scale = tissue.deposit_scale[which]
         total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
         per_voxel = from_fixed(total, scale)
@@ -66,7 +65,7 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         own = own_spine(plan_.near, tissue.near, emitted)
         amount = jnp.maximum(sample(tissue.boutons, field) + own, 0.0)
         concentration = amount / messenger.volume_fraction
-        synapses = _sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
+        synapses = sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
@@ -78,16 +77,21 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
 
 
 def slow_step(synapse: Synapse, rows: Rows, elapsed: Scalar) -> Rows:
+    """`slow_change` of packed rows."""
+    return pack(slow_change(synapse, unpack(synapse, rows), elapsed))
+
+
+def slow_change(synapse: Synapse, state: SynapseState, elapsed: Scalar) -> SynapseState:
     """Expression of long-term change: the `slow` hooks of all rules, read at one state and summed."""
-    state = unpack(synapse, rows)
     asked = [
         (number, jnp.asarray(True), rule.slow(s, state.expression, elapsed))
         for number, (rule, s) in enumerate(zip(synapse.rules, state.rules, strict=True))
     ]
-    return pack(apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None]))
+    return apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None])
 
 
-def _emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> tuple[SynapseState, PerRow]:
+def emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> tuple[SynapseState, PerRow]:
+    """What every spine made of messenger `name` since its last field step [molecules], and the state after it."""
     rules, total = list(state.rules), jnp.zeros_like(state.expression.q)
     for number, rule in enumerate(synapse.rules):
         if rule.makes == name:
@@ -96,19 +100,10 @@ def _emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> 
     return state._replace(rules=tuple(rules)), total
 
 
-def _sense(synapse: Synapse, state: SynapseState, name: str, conc: PerRow, elapsed: Scalar) -> SynapseState:
-    rules, modulation = list(state.rules), list(state.modulation)
-    place = 0
-    for number, rule in enumerate(synapse.rules):
-        if rule.senses == name:
-            rules[number], factor = rule.field(rules[number], conc, elapsed, state.expression)
-            if rule.modulates:
-                modulation[place] = jnp.ones_like(modulation[place]) if factor is None else factor
-        place += rule.modulates
-    return state._replace(rules=tuple(rules), modulation=tuple(modulation))
-
-
-def readable(model: Model, rows: Rows) -> tuple[Expression, PerRow]:
-    """P and q, and the release probability in force, of rows (a copy: live rows are never brought up to date)."""
-    state = unpack(model.synapse, rows)
-    return state.expression, effective_p(model.synapse, state)
+def sense(synapse: Synapse, state: SynapseState, name: str, conc: PerRow, elapsed: Scalar) -> SynapseState:
+    """The `field` hooks of the rules that sense messenger `name`, at bouton concentrations `conc` [nM]."""
+    rules = tuple(
+        rule.field(s, conc, elapsed, state.expression, held.pre) if rule.senses == name else s
+        for rule, s, held in zip(synapse.rules, state.rules, state.traces, strict=True)
+    )
+    return state._replace(rules=rules)

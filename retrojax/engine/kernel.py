@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.numerics import Draws
-from retrojax.parts.base import Change, Expression
+from retrojax.numerics import Draws, decay
+from retrojax.parts.base import Change, Expression, Traces
 from retrojax.types import Flags, PerRow, Rows
 
 Spikes = tuple[Flags, Flags, Flags]
@@ -44,28 +44,58 @@ def touch(synapse: Synapse, rows: Rows, elapsed: PerRow, spikes: Spikes, draws: 
 def flow(synapse: Synapse, state: SynapseState, elapsed: PerRow, draws: Draws) -> SynapseState:
     """Step (i): time passes without a spike."""
     with jax.named_scope("flow"):
-        spine, path = synapse.spine.flow(state.spine, elapsed)
+        state = flow_spine(synapse, state, elapsed, draws)
         release = synapse.release.flow(state.release, elapsed)
-        rules = tuple(
-            rule.flow(s, elapsed, path, draws.stream(stream))
-            for rule, s, stream in zip(synapse.rules, state.rules, rule_streams(synapse), strict=True)
+        traces = tuple(
+            Traces(tuple(x * decay(elapsed, tau) for x, tau in zip(held.pre, rule.pre_traces(), strict=True)),
+                   tuple(y * decay(elapsed, tau) for y, tau in zip(held.post, rule.post_traces(), strict=True)))
+            for rule, held in zip(synapse.rules, state.traces, strict=True)
         )
-    return state._replace(spine=spine, release=release, rules=rules)
+    return state._replace(release=release, traces=traces)
+
+
+def flow_spine(synapse: Synapse, state: SynapseState, elapsed: PerRow, draws: Draws) -> SynapseState:
+    """The part of a flow that postsynaptic spikes and landings interrupt: calcium and the rules.
+
+    Release and traces have no business there, so a schedule may let them flow in one stretch.
+    """
+    spine, path = synapse.spine.flow(state.spine, elapsed)
+    rules = tuple(
+        rule.flow(s, elapsed, path, held.pre, draws.stream(stream)) for rule, s, held, stream in
+        zip(synapse.rules, state.rules, state.traces, rule_streams(synapse), strict=True)
+    )
+    return state._replace(spine=spine, rules=rules)
 
 
 def instant(
     synapse: Synapse, state: SynapseState, spikes: Spikes, draws: Draws
 ) -> tuple[SynapseState, PerRow]:
     """Steps (ii) to (v): landings, jumps, release."""
-    landed, pre, post = spikes
+    _, pre, post = spikes
     with jax.named_scope("instant"):
-        state = state._replace(spine=_add(state.spine, landed, synapse.spine.on_landing(state.spine)))
-        state = _jump(synapse, state, pre, post)
-        p = effective_p(synapse, state)
-        after, released = synapse.release.on_pre(state.release, p, draws.stream(0))
-        release = jax.tree.map(lambda new, old: jnp.where(pre, new, old), after, state.release)
-        transmitted = jnp.where(pre, released * strength(synapse, state), 0.0)
-    return state._replace(release=release), transmitted
+        state, transmitted = release(synapse, jump(synapse, state, spikes), pre, draws)
+        traces = jax.tree.map(lambda x, flag: x + flag, state.traces, tuple(
+            Traces(tuple(pre for _ in held.pre), tuple(post for _ in held.post)) for held in state.traces))
+    return state._replace(traces=traces), transmitted
+
+
+def jump(synapse: Synapse, state: SynapseState, spikes: Spikes) -> SynapseState:
+    """Steps (ii) to (iv): calcium lands, then all hooks read that one state and their changes are summed."""
+    landed, pre, post = spikes
+    state = state._replace(spine=add(state.spine, landed, synapse.spine.on_landing(state.spine)))
+    read = list(zip(synapse.rules, state.rules, state.traces, strict=True))
+    asked = [(number, pre, rule.on_pre(s, state.expression, held)) for number, (rule, s, held) in enumerate(read)]
+    asked += [(number, post, rule.on_post(s, state.expression, held)) for number, (rule, s, held) in enumerate(read)]
+    spine = add(state.spine, post, synapse.spine.on_post(state.spine))
+    changes = [(number, flag, change) for number, flag, change in asked if change is not None]
+    return apply_changes(synapse, state._replace(spine=spine), changes)
+
+
+def release(synapse: Synapse, state: SynapseState, pre: Flags, draws: Draws) -> tuple[SynapseState, PerRow]:
+    """Step (v): vesicles leave where `pre`; the response is what they transmit."""
+    after, released = synapse.release.on_pre(state.release, effective_p(synapse, state), draws.stream(0))
+    kept = jax.tree.map(lambda new, old: jnp.where(pre, new, old), after, state.release)
+    return state._replace(release=kept), jnp.where(pre, released * strength(synapse, state), 0.0)
 
 
 def rule_streams(synapse: Synapse) -> tuple[int, ...]:
@@ -76,48 +106,40 @@ def rule_streams(synapse: Synapse) -> tuple[int, ...]:
 
 
 def effective_p(synapse: Synapse, state: SynapseState) -> PerRow:
-    """Release probability after modulation, inside its bounds."""
-    modulated = functools.reduce(operator.mul, state.modulation, state.expression.p_release)
-    return jnp.clip(modulated, synapse.bounds.p_min, synapse.bounds.p_max)
+    """Release probability times the factors that rules hold, inside its bounds."""
+    factors = [rule.factor(s) for rule, s in zip(synapse.rules, state.rules, strict=True)]
+    return jnp.clip(_product(state.expression.p_release, factors), synapse.bounds.p_min, synapse.bounds.p_max)
 
 
 def strength(synapse: Synapse, state: SynapseState) -> PerRow:
     """Postsynaptic response to a full release: q times the weights that rules hold."""
-    result = state.expression.q
-    for rule, s in zip(synapse.rules, state.rules, strict=True):
-        factor = rule.weight(s)
-        result = result if factor is None else result * factor
-    return result
+    return _product(state.expression.q, [rule.weight(s) for rule, s in zip(synapse.rules, state.rules, strict=True)])
 
 
-def _jump(synapse: Synapse, state: SynapseState, pre: Flags, post: Flags) -> SynapseState:
-    """Steps (iii) and (iv): all hooks read `state`; their changes are then summed."""
-    asked = [
-        (number, flag, hook(s, state.expression))
-        for number, (rule, s) in enumerate(zip(synapse.rules, state.rules, strict=True))
-        for flag, hook in ((pre, rule.on_pre), (post, rule.on_post))
-    ]
-    changes = [(number, flag, change) for number, flag, change in asked if change is not None]
-    spine = _add(state.spine, post, synapse.spine.on_post(state.spine))
-    return apply_changes(synapse, state._replace(spine=spine), changes)
+def _product(value: PerRow, factors: list[PerRow | None]) -> PerRow:
+    return functools.reduce(operator.mul, [factor for factor in factors if factor is not None], value)
 
 
 def apply_changes(
     synapse: Synapse, state: SynapseState, changes: list[tuple[int, Flags, Change]]
 ) -> SynapseState:
     """Add the changes that rules ask for, each to its own state and all to P and q; then clip P and q."""
-    if not changes:
-        return state
     rules = list(state.rules)
-    dP: PerRow | float = 0.0
-    dq: PerRow | float = 0.0
     for number, flag, change in changes:
-        rules[number] = _add(rules[number], flag, change.state)
-        dP = dP + jnp.where(flag, change.p_release, 0.0)
-        dq = dq + jnp.where(flag, change.q, 0.0)
-    moved = Expression(state.expression.p_release + dP, state.expression.q + dq)
-    return state._replace(rules=tuple(rules), expression=synapse.bounds.clip(moved))
+        rules[number] = add(rules[number], flag, change.state)
+    P = _moved(state.expression.p_release, [(flag, change.p_release) for _, flag, change in changes],
+               synapse.bounds.p_min, synapse.bounds.p_max)
+    q = _moved(state.expression.q, [(flag, change.q) for _, flag, change in changes],
+               synapse.bounds.q_min, synapse.bounds.q_max)
+    return state._replace(rules=tuple(rules), expression=Expression(P, q))
 
 
-def _add(state: Any, flag: Flags, increments: Any) -> Any:
+def _moved(value: PerRow, steps: list[tuple[Flags, PerRow | float]], low: PerRow, high: PerRow) -> PerRow:
+    """The sum, inside its bounds; a strength that no rule moves is handed back as it is."""
+    real = [jnp.where(flag, step, 0.0) for flag, step in steps if not (isinstance(step, float) and step == 0.0)]
+    return jnp.clip(value + functools.reduce(operator.add, real), low, high) if real else value
+
+
+def add(state: Any, flag: Flags, increments: Any) -> Any:
+    """`state` with the increments where `flag`."""
     return jax.tree.map(lambda value, step: value + jnp.where(flag, step, 0.0), state, increments)

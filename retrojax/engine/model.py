@@ -5,16 +5,20 @@ checkpoint is a state. `Tissue`: wiring and geometry, which change only on the h
 decide compilation.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.engine.rows import Synapse
+from retrojax.parts.background import AbstractBackground
 from retrojax.parts.drive import AbstractDrive
-from retrojax.parts.lif import LIF, LIFState
+from retrojax.parts.neuron import AbstractNeuron
 from retrojax.space import Grid, Sites
 from retrojax.types import Field, Rows, Scalar, SeedKey
+
+Neurons = Any
+"""State of the membranes: a NamedTuple of arrays of shape [N]."""
 
 
 class Clocks(NamedTuple):
@@ -49,19 +53,22 @@ class Model(eqx.Module):
     """Every parameter of a network: a new value never recompiles.
 
     - `dt`: neuron step [ms].
-    - `synapse`: the plastic kind. `weight`: input at full release and strength 1 [pA], per plastic synapse.
-    - `fixed_weight`: input per spike of the other synapses [pA]. `inhibition`: factor on inhibitory ones.
+    - `synapse`: the plastic kind. `weight`: input at full release and strength 1, of all plastic synapses or each.
+    - `fixed_weight`: input per spike of the other synapses, likewise. `inhibition`: factor on inhibitory ones.
+      All in the unit of the membranes' input: pA, or mV for jumps.
     - `neurons`: the membranes. `drive`: the sources outside. `messengers`: what diffuses.
+    - `background`: input that every neuron receives besides; None for none.
     """
 
     dt: Scalar
     synapse: Synapse
-    weight: Float[Array, " S"]
-    fixed_weight: Float[Array, " R"]
+    weight: Float[Array, "..."]
+    fixed_weight: Float[Array, "..."]
     inhibition: Scalar
-    neurons: LIF
+    neurons: AbstractNeuron
     drive: AbstractDrive
     messengers: tuple[Messenger, ...]
+    background: AbstractBackground | None = None
 
 
 class Inputs(NamedTuple):
@@ -109,12 +116,13 @@ class NetworkState(eqx.Module):
     - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
       steps, newest first [molecules/ms].
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
-    - `tick`: ticks done. `cursor`: step within the drive's period. `slot`: position in the two rings.
+    - `tick`: ticks done. `cursor`, `lap`: step within the drive's period, and periods done. `slot`: position in the
+      two rings.
     - `key`: of the run. `errors`: `ErrorBit`s.
     """
 
     rows: Rows
-    neurons: LIFState
+    neurons: Neurons
     arriving: Int[Array, "L 2 N"]
     fired: Bool[Array, "R A"]
     fields: tuple[Field, ...]
@@ -122,6 +130,7 @@ class NetworkState(eqx.Module):
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     cursor: Int[Array, ""]
+    lap: Int[Array, ""]
     slot: Int[Array, ""]
     key: SeedKey
     errors: Int[Array, ""]

@@ -1,6 +1,6 @@
 """The clocked network: neurons and every synapse at every dt, messengers at field steps, in one compiled chunk."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,7 +12,12 @@ from retrojax.engine.kernel import touch
 from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
 from retrojax.errors import ErrorBit
 from retrojax.numerics import Draws
+from retrojax.parts.drive import AbstractDrive
 from retrojax.space import from_fixed, to_fixed
+from retrojax.types import SeedKey
+
+BACKGROUND = 2**31 - 1
+"""Branch of the key that a background draws from; no step of a drive has that number."""
 
 
 class ChunkRecord(NamedTuple):
@@ -23,6 +28,13 @@ class ChunkRecord(NamedTuple):
 
     spikes: Bool[Array, "T steps N"]
     levels: Float[Array, "T M 3"]
+
+
+class OutsidePlan(NamedTuple):
+    """What a step needs of the parameters of the sources, and of the background if there is one."""
+
+    drive: Any
+    background: Any
 
 
 @eqx.filter_jit
@@ -36,6 +48,7 @@ def run_chunk(
     """
     tick_ms = model.dt * clocks.steps
     plans = plan_fields(model, tissue, state, tuple(tick_ms * every for every in clocks.every))
+    outside = plan_outside(model)
     neurons = state.neurons.v.size
     blank = ChunkRecord(
         jnp.zeros((clocks.chunk, clocks.steps, neurons), bool),
@@ -44,15 +57,18 @@ def run_chunk(
 
     def body(number, carry):
         state, record = carry
-        state, spikes = _tick(model, tissue, state, clocks, plans)
+        state, spikes = _tick(model, tissue, state, clocks, plans, outside)
         return state, ChunkRecord(record.spikes.at[number].set(spikes), record.levels.at[number].set(state.levels))
 
     return jax.lax.fori_loop(0, ticks, body, (state, blank))
 
 
-def _tick(model: Model, tissue: Tissue, state: NetworkState, clocks: Clocks, plans: tuple[FieldPlan, ...]):
+def _tick(
+    model: Model, tissue: Tissue, state: NetworkState, clocks: Clocks, plans: tuple[FieldPlan, ...],
+    outside: OutsidePlan,
+):
     """Neuron steps, then the field steps due, then the slow step if due."""
-    state, spikes = jax.lax.scan(lambda s, _: _step(model, tissue, s), state, length=clocks.steps)
+    state, spikes = jax.lax.scan(lambda s, _: _step(model, tissue, s, outside), state, length=clocks.steps)
     state = eqx.tree_at(lambda s: s.tick, state, state.tick + 1)
     for which, (every, plan_) in enumerate(zip(clocks.every, plans, strict=True)):
         state = _when(every, state, lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p))
@@ -68,14 +84,17 @@ def _when(every: int, state: NetworkState, step):
     return step(state) if every == 1 else jax.lax.cond(state.tick % every == 0, step, lambda s: s, state)
 
 
-def _step(model: Model, tissue: Tissue, state: NetworkState) -> tuple[NetworkState, Bool[Array, " N"]]:
+def _step(
+    model: Model, tissue: Tissue, state: NetworkState, outside: OutsidePlan
+) -> tuple[NetworkState, Bool[Array, " N"]]:
     """One dt: membranes, source spikes, then every synapse at the instant that ends the step."""
     length, depth = state.arriving.shape[0], state.fired.shape[0]
     slot = state.slot + 1
     here = slot % length
     currents = from_fixed(state.arriving[here], tissue.input_scale)
-    neurons, spiked = model.neurons.step(state.neurons, model.dt, currents[0], currents[1])
-    fired = jnp.concatenate([spiked, model.drive.spikes(state.cursor, model.dt, state.key)])
+    excitation = with_background(model, outside.background, currents[0], state.cursor, state.lap, state.key)
+    neurons, spiked = model.neurons.step(state.neurons, model.dt, excitation, currents[1])
+    fired = jnp.concatenate([spiked, outside_spikes(model.drive, outside.drive, state.cursor, state.lap, state.key)])
     history = state.fired.at[slot % depth].set(fired)
     back = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
     landing = history[(slot - back) % depth]
@@ -83,14 +102,41 @@ def _step(model: Model, tissue: Tissue, state: NetworkState) -> tuple[NetworkSta
     rows, sent = touch(model.synapse, state.rows, model.dt, now, Draws(state.key, tissue.ids))
     arriving, overflow = _deliver(model, tissue, state.arriving.at[here].set(0), slot, fired, sent)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.INPUT_OVERFLOW), 0)
-    cursor = jnp.where(state.cursor + 1 < model.drive.period, state.cursor + 1, 0)
+    cursor, lap = turn(model.drive, state.cursor + 1, state.lap)
     # the rings have coprime use, so the slot wraps at a common multiple of both lengths
     slot = jnp.where(slot == length * depth, 0, slot)
     return eqx.tree_at(
-        lambda s: (s.rows, s.neurons, s.arriving, s.fired, s.cursor, s.slot, s.errors),
+        lambda s: (s.rows, s.neurons, s.arriving, s.fired, s.cursor, s.lap, s.slot, s.errors),
         state,
-        (rows, neurons, arriving, history, cursor, slot, errors),
+        (rows, neurons, arriving, history, cursor, lap, slot, errors),
     ), spiked
+
+
+def outside_spikes(drive: AbstractDrive, plan: Any, cursor: Int[Array, ""], lap: Int[Array, ""], key: SeedKey):
+    """Which sources outside the network spike in a step, counted by (lap, cursor)."""
+    return drive.spikes(plan, cursor, jax.random.fold_in(key, lap))
+
+
+def plan_outside(model: Model) -> OutsidePlan:
+    """The plan of a model; computed once, outside the loop over steps."""
+    return OutsidePlan(model.drive.plan(model.dt), None if model.background is None
+                       else model.background.plan(model.dt))
+
+
+def with_background(
+    model: Model, plan: Any, excitation: Float[Array, " N"], cursor: Int[Array, ""], lap: Int[Array, ""], key: SeedKey
+) -> Float[Array, " N"]:
+    """Excitatory input of a step and what the background adds to it, counted by (lap, cursor)."""
+    if model.background is None:
+        return excitation
+    branch = jax.random.fold_in(jax.random.fold_in(key, lap), BACKGROUND)
+    return excitation + model.background.input(plan, cursor, branch, excitation.size)
+
+
+def turn(drive: AbstractDrive, cursor: Int[Array, ""], lap: Int[Array, ""]) -> tuple[Array, Array]:
+    """The cursor inside the drive's period, and the laps done; a period may be shorter than a block of steps."""
+    over = cursor // drive.period
+    return cursor - over * drive.period, lap + over
 
 
 def _deliver(model: Model, tissue: Tissue, arriving, slot, fired, sent):
@@ -103,5 +149,6 @@ def _deliver(model: Model, tissue: Tissue, arriving, slot, fired, sent):
     most = max(group.rows.shape[1] for group in tissue.inputs)
     overflow = jnp.any(jnp.abs(sums) * tissue.input_scale > (2.0**31 - 1) / most)
     for group, delay, receptor in zip(tissue.inputs, tissue.delays, tissue.receptors, strict=True):
-        arriving = arriving.at[(slot + delay) % arriving.shape[0], receptor].add(units[group.rows].sum(axis=1))
+        sums = units[group.rows].sum(axis=1, dtype=units.dtype)
+        arriving = arriving.at[(slot + delay) % arriving.shape[0], receptor].add(sums)
     return arriving, overflow

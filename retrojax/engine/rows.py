@@ -5,13 +5,14 @@ write per step where separate arrays cost whole-array copies. The order of the c
 `SynapseState`, so no table has to be kept.
 """
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractRelease, AbstractRule, AbstractSpine, Expression, PartState
+from retrojax.parts.base import AbstractRelease, AbstractRule, AbstractSpine, Expression, PartState, Traces
 from retrojax.types import PerRow, Rows
 
 
@@ -58,21 +59,22 @@ class Synapse(eqx.Module):
 
 
 class SynapseState(NamedTuple):
-    """State of all parts of a set of synapses, and the factors on release that field steps hold (one per rule)."""
+    """State of all parts of a set of synapses, and the traces that their rules read, one `Traces` per rule."""
 
     spine: PartState
     release: PartState
     expression: Expression
-    modulation: tuple[PerRow, ...]
     rules: tuple[PartState, ...]
+    traces: tuple[Traces, ...]
 
 
 def init_state(synapse: Synapse, shape: tuple[int, ...]) -> SynapseState:
     """Resting state of rows of that shape."""
     expression = Expression(jnp.broadcast_to(synapse.p_release, shape), jnp.broadcast_to(synapse.q, shape))
-    modulation = tuple(jnp.ones(shape) for rule in synapse.rules if rule.modulates)
     rules = tuple(rule.init(shape) for rule in synapse.rules)
-    return SynapseState(synapse.spine.init(shape), synapse.release.init(shape), expression, modulation, rules)
+    traces = tuple(Traces(tuple(jnp.zeros(shape) for _ in rule.pre_traces()),
+                          tuple(jnp.zeros(shape) for _ in rule.post_traces())) for rule in synapse.rules)
+    return SynapseState(synapse.spine.init(shape), synapse.release.init(shape), expression, rules, traces)
 
 
 def pack(state: SynapseState) -> Rows:
@@ -89,12 +91,14 @@ def channels(synapse: Synapse) -> tuple[str, ...]:
     """Name of every channel of a packed row, as `rules[0].rho`."""
     shape = jnp.broadcast_shapes(*(leaf.shape for leaf in jax.tree.leaves(synapse)))
     paths = jax.tree_util.tree_flatten_with_path(jax.eval_shape(lambda: init_state(synapse, shape)))[0]
-    names = []
-    for path, _ in paths:
-        name = jax.tree_util.keystr(path).lstrip(".")
-        kind = int(name[6 : name.index("]")]) if name.startswith("rules[") else None
-        names.append(name if kind is None else f"{type(synapse.rules[kind]).__name__}.{name.split('.')[-1]}")
-    return tuple(names)
+    return tuple(channel_name(synapse, path) for path, _ in paths)
+
+
+def channel_name(synapse: Synapse, path: Any) -> str:
+    """`.rules[0].rho` as `GraupnerBrunel.rho`, `.traces[0].pre[1]` as `CB1.pre[1]`, `.spine.calcium` as it is."""
+    key = jax.tree_util.keystr(path)
+    found = re.match(r"\.(rules|traces)\[(\d+)\]\.(.*)", key)
+    return key.lstrip(".") if found is None else f"{type(synapse.rules[int(found[2])]).__name__}.{found[3]}"
 
 
 def _structure(synapse: Synapse, shape: tuple[int, ...]):

@@ -11,19 +11,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
-from retrojax.engine.model import Clocks, Messenger, Model, NetworkState, Tissue
+from retrojax.engine.lazy.assemble import Space, build_lazy, check_parts, plan_times
+from retrojax.engine.model import Clocks, Messenger, Model
 from retrojax.engine.rows import Bounds, Synapse
+from retrojax.engine.schedules import AnyState, AnyTissue, Clocked, Lazy, Schedule
 from retrojax.errors import InputError, naming_file
 from retrojax.io.circuit import Cells, gather_cells, wire
 from retrojax.io.parts import make_neurons, make_synthesis, messenger_values
 from retrojax.io.patches import Patches, make_patches
 from retrojax.io.placement import place_spines
 from retrojax.io.schema import PoissonSource, RunConfig
-from retrojax.io.sizes import check_memory, estimate
+from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
 from retrojax.numerics import Draws
 from retrojax.parts import GraupnerBrunel
+from retrojax.parts.background import PoissonBackground
+from retrojax.parts.base import AbstractRule
 from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
 from retrojax.space import Grid, steps_needed
@@ -31,6 +35,9 @@ from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
 """Biological time per compiled call: short enough to notice trouble, long enough to hide the host."""
+
+RECORD_BYTES = 2**27
+"""Most memory for the spikes that one compiled call records; a large network makes shorter calls."""
 
 
 def naming(function):
@@ -46,7 +53,10 @@ def naming(function):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run will be, before any large array exists: enough for `check`."""
+    """What a run will be, before any large array exists: enough for `check`.
+
+    - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
+    """
 
     config: RunConfig
     circuit: Circuit
@@ -55,10 +65,17 @@ class Plan:
     grid: Grid
     spines: np.ndarray
     boutons: np.ndarray
-    clocks: Clocks
+    schedule: Schedule
+    refused: str | None
+    synapse: Synapse
     messengers: dict[str, dict]
     near_steps: tuple[int, ...]
-    bytes_per_array: dict[str, int]
+    sizes: Sizes
+
+    @property
+    def clocks(self) -> Clocks:
+        """Time structure of the schedule."""
+        return self.schedule.clocks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +84,8 @@ class Simulation:
 
     plan: Plan
     model: Model
-    tissue: Tissue
-    state: NetworkState
+    tissue: AnyTissue
+    state: AnyState
     patches: Patches
     end: int
 
@@ -76,6 +93,11 @@ class Simulation:
     def tick_ms(self) -> float:
         """Biological time of a tick [ms]."""
         return self.plan.config.dt * self.plan.clocks.steps
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the network advances."""
+        return self.plan.schedule
 
     def model_at(self, tick: int) -> Model:
         """The model with the sleep stage and interventions of that tick."""
@@ -100,17 +122,21 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     near = tuple(
         steps_needed(grid, v["diffusion"], v["loss"], v["step"], place.bouton_distance) for v in values.values()
     )
-    sizes = estimate(config, wiring, grid, clocks, near, len(config.synapse.rules) + len(values))
-    check_memory(sizes, file)
-    return Plan(config, circuit, cells, wiring, grid, spines, boutons, clocks, values, near, sizes)
+    synapse = _synapse(config, wiring, values, file)
+    schedule, refused = _schedule(config, wiring, clocks, synapse, file)
+    if isinstance(schedule, Lazy):
+        sizes = lazy_sizes(synapse, config.dt, wiring, schedule.times, grid.n_voxels if values else 0, near)
+    else:
+        sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
+    check_memory(sizes, wiring.ids.size, file)
+    return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values, near, sizes)
 
 
 @naming
 def build(config: RunConfig, file: Path | None = None) -> Simulation:
     """The simulation a config describes, at t = 0."""
     plan = make_plan(config, file)
-    synapse = _synapse(plan, file)
-    place = config.synapse.placement
+    synapse, outside = plan.synapse, config.drive.background
     messengers = tuple(
         Messenger(name, jnp.asarray(v["diffusion"], float), jnp.asarray(v["loss"], float),
                   jnp.asarray(v["volume_fraction"], float))
@@ -120,12 +146,9 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         dt=jnp.asarray(config.dt, float), synapse=synapse, weight=jnp.asarray(plan.wiring.weight, float),
         fixed_weight=jnp.asarray(plan.wiring.fixed_weight, float), inhibition=jnp.asarray(1.0, float),
         neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan), messengers=messengers,
+        background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
     )
-    tissue = build_tissue(
-        plan.wiring, plan.grid, plan.spines, plan.boutons, place.bouton_distance, _largest_strength(synapse),
-        config.network.input_headroom, [v["rate"] * v["step"] for v in plan.messengers.values()],
-    )
-    state = initial_state(model, tissue, plan.near_steps, config.seed)
+    tissue, state = _arrays(plan, model)
     ticks = config.duration / (config.dt * plan.clocks.steps)
     if abs(ticks - round(ticks)) > 1e-6:
         raise InputError("duration", f"{config.duration:g} ms",
@@ -133,6 +156,41 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
                          "round it", file)
     return Simulation(plan, model, tissue, state, make_patches(config, plan.messengers, plan.clocks, model, file),
                       round(ticks))
+
+
+def _schedule(
+    config: RunConfig, wiring: Wiring, clocks: Clocks, synapse: Synapse, file: Path | None
+) -> tuple[Schedule, str | None]:
+    """The schedule a config asks for, and why the lazy one refuses this synapse, if it does."""
+    refused = None
+    try:
+        check_parts(synapse)
+    except InputError as error:
+        if config.network.schedule == "lazy":
+            raise
+        refused = str(error)
+    if config.network.schedule == "clocked" or refused:
+        return Clocked(_short_calls(clocks, clocks.steps * wiring.neurons)), refused
+    times = plan_times(wiring, clocks)
+    clocks = _short_calls(clocks, 4 * times.blocks * wiring.neurons)
+    return Lazy(clocks, times._replace(chunk=clocks.chunk)), None
+
+
+def _short_calls(clocks: Clocks, bytes_per_tick: int) -> Clocks:
+    """Clocks whose calls record no more than `RECORD_BYTES`."""
+    return clocks._replace(chunk=max(1, min(clocks.chunk, RECORD_BYTES // max(bytes_per_tick, 1))))
+
+
+def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
+    """Tissue and state of a plan, at rest."""
+    config, distance = plan.config, plan.config.synapse.placement.bouton_distance
+    most = [v["rate"] * v["step"] for v in plan.messengers.values()]
+    strongest, headroom = _largest_strength(model.synapse), config.network.input_headroom
+    if isinstance(plan.schedule, Lazy):
+        space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps) if most else None
+        return build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
+    tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most)
+    return tissue, initial_state(model, tissue, plan.near_steps, config.seed)
 
 
 def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
@@ -144,17 +202,17 @@ def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
     return Grid.around(sites, spacing, section.margin, boundary)
 
 
-def _synapse(plan: Plan, file: Path | None) -> Synapse:
-    section = plan.config.synapse
+def _synapse(config: RunConfig, wiring: Wiring, messengers: dict[str, dict], file: Path | None) -> Synapse:
+    section = config.synapse
     rules = [make_part(choice, "rule", f"synapse.rules.{number}", file) for number, choice in enumerate(section.rules)]
     for number, rule in enumerate(rules):
-        if rule.senses is not None and rule.senses not in plan.messengers:
+        if rule.senses is not None and rule.senses not in messengers:
             raise InputError(f"synapse.rules.{number}", f"{section.rules[number].model} senses {rule.senses}",
-                             f"messengers of this model: {', '.join(plan.messengers) or 'none'}",
+                             f"messengers of this model: {', '.join(messengers) or 'none'}",
                              f"add messengers.{rule.senses}, or remove the rule", file)
     if section.up_fraction is not None:
-        rules = [_start_bistable(rule, plan, section.up_fraction) for rule in rules]
-    rules += [make_synthesis(name, values) for name, values in plan.messengers.items()]
+        rules = [_start_bistable(rule, config.seed, wiring.ids, section.up_fraction) for rule in rules]
+    rules += [make_synthesis(name, values) for name, values in messengers.items()]
     (p_min, p_max), (q_min, q_max) = section.p_range, section.q_range
     return Synapse(
         make_part(section.spine, "spine", "synapse.spine", file),
@@ -163,11 +221,11 @@ def _synapse(plan: Plan, file: Path | None) -> Synapse:
     )
 
 
-def _start_bistable(rule, plan: Plan, up_fraction: float):
+def _start_bistable(rule: AbstractRule, seed: int, ids: np.ndarray, up_fraction: float) -> AbstractRule:
     """A bistable rule started at rho = 0 or 1, drawn per synapse id."""
     if not isinstance(rule, GraupnerBrunel):
         return rule
-    draws = Draws(jax.random.key(plan.config.seed), jnp.asarray(plan.wiring.ids, jnp.int32)).stream(2**31 - 1)
+    draws = Draws(jax.random.key(seed), jnp.asarray(ids, jnp.int32)).stream(2**31 - 1)
     up = draws.uniform(jnp.zeros(()), 1)[0] < up_fraction
     return eqx.tree_at(lambda r: r.rho, rule, up.astype(rule.rho.dtype))
 
@@ -185,7 +243,7 @@ def _drive(plan: Plan) -> AbstractDrive:
     count = plan.wiring.sources
     chosen = config.drive.replay or config.drive.poisson
     if chosen is None or (config.drive.replay and config.drive.poisson):
-        raise InputError("drive", config.drive.model_dump(exclude_none=True), "exactly one of replay, poisson",
+        raise InputError("drive", config.drive.model_dump(exclude_none=True), "exactly one of replay and poisson",
                          "give one source of spikes")
     if chosen.population not in cells.sources:
         raise InputError("drive.population", chosen.population, ", ".join(cells.sources) or "no source population",
@@ -193,7 +251,7 @@ def _drive(plan: Plan) -> AbstractDrive:
     first = cells.offset[chosen.population] - cells.node_id.size
     size = plan.circuit.nodes[chosen.population].ids.size
     if isinstance(chosen, PoissonSource):
-        return Poisson(np.zeros(count) + chosen.rate * (np.arange(count) - first < size))
+        return Poisson(np.zeros(count) + chosen.rate * (np.arange(count) - first < size), config.dt)
     spikes = load_spikes(chosen.spikes)
     nodes = plan.circuit.nodes[chosen.population]
     check_ids(spikes, nodes)

@@ -8,15 +8,11 @@ import warnings
 from pathlib import Path
 from typing import cast
 
-import jax
 import numpy as np
 import xarray as xr
 import zarr
 
 from retrojax.engine.driver import Chunk
-from retrojax.engine.field_step import readable
-from retrojax.engine.kernel import strength
-from retrojax.engine.rows import unpack
 from retrojax.io.build import Simulation
 
 SPIKE_CHUNK = 1 << 16
@@ -26,8 +22,9 @@ NAME = "results.zarr"
 class Recorder:
     """Writes the results of one run.
 
-    The only mutable thing in a run besides the folder itself. `counts` (spikes per neuron since the last snapshot) and
-    `spikes` (number written) go into every checkpoint, so a resumed recorder continues exactly.
+    The only mutable thing in a run besides the folder itself. `counts` (spikes per neuron since the last snapshot),
+    `spikes` (number written) and `work` (what the schedule had to do) go into every checkpoint, so a resumed recorder
+    continues exactly.
     """
 
     def __init__(self, simulation: Simulation, folder: Path):
@@ -37,7 +34,7 @@ class Recorder:
         self.snapshots = sorted({*range(0, simulation.end, every), simulation.end})
         self.bin = max(simulation.plan.clocks.every, default=1)
         self.counts = np.zeros(simulation.plan.cells.node_id.size, np.int64)
-        self.spikes = 0
+        self.spikes, self.work = 0, np.zeros(5, np.int64)
 
     @property
     def edges(self) -> list[int]:
@@ -49,9 +46,9 @@ class Recorder:
         _template(self).to_zarr(self.path, mode="w", consolidated=False, encoding=_chunks(self), zarr_format=3)
         self._snapshot(self.simulation.state, 0, 0.0)
 
-    def rewind(self, spikes: int, counts: np.ndarray) -> None:
+    def rewind(self, spikes: int, counts: np.ndarray, work: np.ndarray) -> None:
         """Continue from a checkpoint: spikes after it are dropped, the rest will be overwritten."""
-        self.spikes, self.counts = spikes, counts.copy()
+        self.spikes, self.counts, self.work = spikes, counts.copy(), work.copy()
         root = self._root()
         for name in ("spike_time", "spike_neuron"):
             _array(root, name).resize((spikes,))
@@ -59,11 +56,12 @@ class Recorder:
     def write(self, chunk: Chunk) -> None:
         """What a finished chunk recorded, and a snapshot if one is due."""
         root, ticks = self._root(), chunk.stop - chunk.start
-        raster = np.asarray(chunk.record.spikes[:ticks]).reshape(-1, self.counts.size)
-        step, neuron = np.nonzero(raster)
+        step, neuron = self.simulation.schedule.spikes(chunk.record, ticks)
         first = chunk.start * self.simulation.plan.clocks.steps
         self._append(root, (first + step + 1) * self.simulation.plan.config.dt, neuron)
-        self.counts += raster.sum(axis=0)
+        self.counts += np.bincount(neuron, minlength=self.counts.size)
+        work = self.simulation.schedule.work(chunk.record)
+        self.work = np.append(self.work[:4] + work[:4], max(self.work[4], work[4]))
         levels = np.asarray(chunk.record.levels[:ticks])
         done = [k for k in range(ticks) if (chunk.start + k + 1) % self.bin == 0]
         if done and levels.shape[1]:
@@ -96,8 +94,9 @@ class Recorder:
 
     def _snapshot(self, state, place: int, seconds: float) -> None:
         root, model = self._root(), self.simulation.model_at(int(state.tick))
-        for name, values in _readout(model, state).items():
-            _array(root, name)[place] = np.asarray(values)
+        now = self.simulation.schedule.strengths(model, self.simulation.tissue, state)
+        for name, values in now._asdict().items():
+            _array(root, name)[place] = values
         _array(root, "rate")[place] = self.counts / seconds if seconds else np.zeros(self.counts.size)
         if self.simulation.plan.config.record.fields and state.fields:
             fractions = [float(m.volume_fraction) for m in model.messengers]
@@ -108,14 +107,6 @@ class Recorder:
 def _array(root: zarr.Group, name: str) -> zarr.Array:
     """An array of the data set; the template made no groups."""
     return cast(zarr.Array, root[name])
-
-
-@jax.jit
-def _readout(model, state):
-    """Strengths of every plastic synapse, from a copy."""
-    expression, in_force = readable(model, state.rows)
-    weight = model.weight * strength(model.synapse, unpack(model.synapse, state.rows))
-    return {"p_release": expression.p_release, "p_effective": in_force, "weight": weight}
 
 
 def _template(recorder: Recorder) -> xr.Dataset:

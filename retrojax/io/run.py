@@ -82,10 +82,9 @@ def _run(home: RunFolder, simulation: Simulation, on_progress: OnProgress) -> di
         on_progress(Progress(chunk.stop * simulation.tick_ms, simulation.end * simulation.tick_ms, wall - began,
                              wall - saved))
 
-    edges = [*recorder.edges, *simulation.patches.edges]
     try:
-        drive_chunks(simulation.model_at, simulation.tissue, state, simulation.plan.clocks, simulation.end, edges,
-                     on_chunk)
+        drive_chunks(simulation.schedule, simulation.model_at, simulation.tissue, state, simulation.end,
+                     simulation.patches.edges, recorder.edges, on_chunk)
     except RunError as error:
         last = checkpoints.manager.latest_step()
         good = "there is no checkpoint yet" if last is None else \
@@ -94,7 +93,7 @@ def _run(home: RunFolder, simulation: Simulation, on_progress: OnProgress) -> di
     finally:
         checkpoints.close()
     recorder.finish()
-    summary = _summary(simulation, True, began)
+    summary = {**_summary(simulation, True, began), "work": _work(recorder)}
     home.write_summary(summary)
     return summary
 
@@ -111,7 +110,7 @@ def _starting_state(home: RunFolder, simulation: Simulation, recorder: Recorder,
         home.clear_results(NAME)
         recorder.create()
         return simulation.state
-    recorder.rewind(found.spikes, found.counts)
+    recorder.rewind(found.spikes, found.counts, found.work)
     return found.state
 
 
@@ -127,6 +126,13 @@ def inputs_fingerprint(config: RunConfig) -> str:
     return digest.hexdigest()
 
 
+def _work(recorder: Recorder) -> dict[str, int]:
+    """How often the lazy schedule's arrays were too small for what happened; the result does not depend on it."""
+    blocks, passes, more, early, most = (int(x) for x in recorder.work)
+    return {"blocks": blocks, "passes_over_rows": passes, "blocks_with_more_than_one_pass": more,
+            "early_syncs": early, "most_rows_in_a_block": most}
+
+
 def _summary(simulation: Simulation, finished: bool, began: float) -> dict:
     device, plan = jax.devices()[0], simulation.plan
     wall = time.monotonic() - began
@@ -136,7 +142,7 @@ def _summary(simulation: Simulation, finished: bool, began: float) -> dict:
         "python": platform.python_version(), "device": device.device_kind, "platform": device.platform,
         "seed": plan.config.seed, "duration_ms": plan.config.duration,
         "inputs_sha256": inputs_fingerprint(plan.config),
-        "neurons": plan.wiring.neurons, "plastic_synapses": int(plan.wiring.ids.size),
+        "schedule": plan.schedule.name, "neurons": plan.wiring.neurons, "plastic_synapses": int(plan.wiring.ids.size),
         "fixed_synapses": int(plan.wiring.fixed_pre.size), "voxels": plan.grid.n_voxels,
         "wall_s": round(wall, 3), "real_time_factor": round(plan.config.duration / 1000 / max(wall, 1e-9), 3),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

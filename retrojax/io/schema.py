@@ -23,6 +23,8 @@ class Network(Section):
     input_delay: Duration = Field(2.0, description="delay of edges that carry none")
     plastic: dict[str, str] = Field({"ei": "e"}, description="attributes of source cells whose synapses are plastic")
     plastic_edges: list[str] | None = Field(None, description="edge populations that may be plastic; all by default")
+    schedule: Literal["auto", "lazy", "clocked"] = Field(
+        "auto", description="lazy: a synapse when spikes reach it; clocked: all, every dt; auto: lazy if parts allow")
     input_headroom: quantity("1", 1, 1e6) = Field(16.0, description="room kept in the fixed-point input of a neuron")
 
 
@@ -41,11 +43,19 @@ class PoissonSource(Section):
     rate: quantity("1/ms", 0, 1e3)
 
 
+class Background(Section):
+    """Input to every simulated neuron from thousands of independent sources outside, as one Poisson process each."""
+
+    rate: quantity("1/ms", 0, 1e4) = Field(description="of all its inputs together, per neuron")
+    amplitude: quantity("pA", 0, 1e6) = Field(description="of each input")
+
+
 class Drive(Section):
-    """Activity of the source population: exactly one of the two."""
+    """Activity of the source population: exactly one of replay, poisson; and a background besides, if wanted."""
 
     replay: Replayed | None = None
     poisson: PoissonSource | None = None
+    background: Background | None = None
 
 
 class Placement(Section):

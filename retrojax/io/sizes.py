@@ -1,40 +1,69 @@
-"""What a run will hold in memory, estimated before anything is allocated."""
+"""What a run will hold in memory, known before anything is allocated."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
 
 from retrojax.engine.assemble import Wiring
+from retrojax.engine.lazy.sizes import estimate
+from retrojax.engine.lazy.state import Times
 from retrojax.engine.model import Clocks
+from retrojax.engine.rows import Synapse, channels
 from retrojax.errors import InputError
-from retrojax.io.schema import RunConfig
 from retrojax.space import Grid
 
-BYTES = 4
-CHANNELS_PER_PART = 5
-"""Upper bound of the state variables of one part of the catalogue."""
+
+class Sizes(NamedTuple):
+    """Bytes of every large array, and the names of those that grow with the number of plastic synapses."""
+
+    arrays: dict[str, int]
+    synaptic: frozenset[str]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.arrays.values())
+
+    @property
+    def per_synapse(self) -> int:
+        """Bytes of the arrays that grow with the number of plastic synapses."""
+        return sum(self.arrays[name] for name in self.synaptic)
 
 
-def estimate(
-    config: RunConfig, wiring: Wiring, grid: Grid, clocks: Clocks, near_steps: tuple[int, ...], rules: int
-) -> dict[str, int]:
-    """Bytes of every large array, in float32.
+def lazy_sizes(
+    synapse: Synapse, dt: float, wiring: Wiring, times: Times, voxels: int, near_steps: Sequence[int]
+) -> Sizes:
+    """Bytes on the lazy schedule."""
+    arrays = estimate(synapse, dt, wiring, times, voxels, near_steps, number=_float_bytes())
+    arrays["copy of the rows when results are written"] = arrays["synapse rows"] + arrays["synapse marks"]
+    growing = [name for name in arrays if name.startswith(("synapse", "release", "copy"))]
+    return Sizes(arrays, frozenset(growing))
 
-    - `rules`: number of rules, synthesis included.
-    """
+
+def clocked_sizes(
+    synapse: Synapse, wiring: Wiring, grid: Grid, clocks: Clocks, near_steps: Sequence[int]
+) -> Sizes:
+    """Bytes on the clocked schedule; rows are held twice while a step writes them."""
+    number = _float_bytes()
     synapses, fixed, messengers = wiring.ids.size, wiring.fixed_pre.size, len(clocks.every)
-    voxels = 1
-    for count in grid.shape:
-        voxels *= count
-    axes = sum(count * count for count in grid.shape)
-    return {
-        "synapse rows": 2 * BYTES * CHANNELS_PER_PART * (rules + 3) * synapses,
-        "synapse wiring": BYTES * (12 * synapses + 4 * fixed),
-        "release history": BYTES * synapses * sum(near_steps),
-        "messenger fields": 8 * BYTES * voxels * messengers,
-        "propagators": BYTES * messengers * axes,
-        "voxel index": 3 * BYTES * voxels,
+    arrays = {
+        "synapse rows": 2 * number * len(channels(synapse)) * synapses,
+        "synapse wiring": 4 * (12 * synapses + 4 * fixed),
+        "release history": number * synapses * sum(near_steps),
+        "messenger fields": 8 * number * grid.n_voxels * messengers,
+        "propagators": number * messengers * sum(count * count for count in grid.shape),
+        "voxel index": 3 * 4 * grid.n_voxels,
         "spike record of a chunk": clocks.chunk * clocks.steps * wiring.neurons,
     }
+    return Sizes(arrays, frozenset(["synapse rows", "synapse wiring", "release history"]))
+
+
+def _float_bytes() -> int:
+    """Bytes of a float: 4, or 8 where JAX runs in double precision."""
+    return jnp.result_type(float).itemsize
 
 
 def available() -> int:
@@ -47,14 +76,22 @@ def available() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(sizes: dict[str, int], file: Path | None = None) -> None:
+def fitting(sizes: Sizes, synapses: int, room: int) -> int:
+    """How many plastic synapses of this kind would fit into `room` bytes, all else being equal."""
+    left = room - (sizes.total - sizes.per_synapse)
+    return max(0, int(left * synapses / max(sizes.per_synapse, 1)))
+
+
+def check_memory(sizes: Sizes, synapses: int, file: Path | None = None) -> None:
     """Refuse a run that cannot fit.
 
     **Raises** `InputError` naming the largest array and what would fit.
     """
-    total, room = sum(sizes.values()), available()
-    if total > room:
-        largest = max(sizes, key=lambda name: sizes[name])
-        raise InputError("memory", f"{total / 1e9:.3g} GB, most of it {largest} ({sizes[largest] / 1e9:.3g} GB)",
-                         f"up to {room / 1e9:.3g} GB on this machine",
-                         "use larger voxels (grid.spacing), a smaller box or fewer plastic synapses", file)
+    room = available()
+    if sizes.total > room:
+        largest = max(sizes.arrays, key=lambda name: sizes.arrays[name])
+        raise InputError(
+            "memory", f"{sizes.total / 1e9:.3g} GB, most of it {largest} ({sizes.arrays[largest] / 1e9:.3g} GB)",
+            f"up to {room / 1e9:.3g} GB on this machine",
+            f"with everything else as it is, {fitting(sizes, synapses, room):,} of the {synapses:,} plastic synapses "
+            "would fit; larger voxels (grid.spacing) or a smaller box make room", file)

@@ -17,7 +17,7 @@ def decay(elapsed: PerRow, tau: PerRow) -> PerRow:
     """
     safe = jnp.where(tau > 0, tau, 1.0)
     instant = jnp.where(elapsed > 0, 0.0, 1.0)
-    return jnp.where(tau > 0, jnp.exp(-elapsed / safe), instant)
+    return jnp.where(tau > 0, jnp.exp(-elapsed * (1.0 / safe)), instant)
 
 
 def phi1(z: PerRow) -> PerRow:

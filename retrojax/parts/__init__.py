@@ -4,24 +4,32 @@ from retrojax.parts.base import (
     AbstractRelease as AbstractRelease,
     AbstractRule as AbstractRule,
     AbstractSpine as AbstractSpine,
+    AbstractSynthesis as AbstractSynthesis,
     CalciumPath as CalciumPath,
     Change as Change,
     Expression as Expression,
+    Traces as Traces,
 )
 from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
 from retrojax.parts.cb1 import CB1 as CB1
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
+from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
+from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
+from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
 from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
 from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
+from retrojax.parts.lif import LIF as LIF
 from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePotentiation
+from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
-    "AbstractRelease", "AbstractRule", "AbstractSpine", "CB1", "CalciumPath", "CalciumSpine", "Change", "Expression",
-    "GraupnerBrunel", "HillSynthesis", "NitricOxidePotentiation", "QuantalRelease", "ThresholdClock", "TsodyksMarkram",
-    "UnifiedRule",
-    "calcium_rule", "strength_change", "unified_rule",
+    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
+    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
+    "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock",
+    "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
 ]

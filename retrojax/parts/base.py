@@ -7,9 +7,13 @@ A part is written for *one* synapse; every array it meets may carry any row shap
 2. `on_landing`, `on_pre`, `on_post` - increments at a spike; every hook reads the same state and all are *summed*;
 3. `on_pre` of the release part - vesicles leave, with the values after (2).
 
-At field steps: `emit` (amounts, summed), then `field` (concentration in, factor on release probability out,
-multiplied). At slow steps: `slow` (changes, summed). A rule implements the hooks it needs and inherits the neutral
-rest.
+At field steps: `emit` (amounts, summed), then `field` (concentration in). At slow steps: `slow` (changes, summed). At
+a release: `factor` on the release probability and `weight` on the response (both multiplied). A rule implements the
+hooks it needs and inherits the neutral rest.
+
+Exponential traces of spikes are the engine's: a rule names their time constants and is handed their values. All
+synapses of one axon share a presynaptic trace and all of one neuron a postsynaptic one, so a network keeps them there
+and not in every synapse.
 """
 
 import abc
@@ -23,6 +27,10 @@ from retrojax.types import PerRow
 
 PartState = Any
 """A NamedTuple of arrays with one common row shape; every part names its own."""
+
+
+class NoState(NamedTuple):
+    """State of a part that keeps nothing of its own."""
 
 
 class Expression(NamedTuple):
@@ -44,6 +52,16 @@ class Change(NamedTuple):
     q: PerRow | float = 0.0
 
 
+class Traces(NamedTuple):
+    """Traces of one rule: each rises by 1 at a spike and decays exponentially; read before the spikes of the instant.
+
+    - `pre`: of presynaptic spikes, one per time constant in `pre_traces`. `post`: of postsynaptic ones.
+    """
+
+    pre: tuple[PerRow, ...] = ()
+    post: tuple[PerRow, ...] = ()
+
+
 class CalciumPath(eqx.Module):
     """Calcium of a spine over one flow, and the integrals that rules and messenger synthesis ask of it.
 
@@ -63,7 +81,7 @@ class CalciumPath(eqx.Module):
 
     def integral(self) -> PerRow:
         """Integral of c over the flow [ms]."""
-        return -self.tau * self.start * jnp.expm1(-self.elapsed / self.tau)
+        return -self.tau * self.start * jnp.expm1(-self.elapsed * (1.0 / self.tau))
 
     def time_above(self, theta: PerRow) -> PerRow:
         """Time spent above `theta` [ms]; crossing at tau ln(start/theta)."""
@@ -72,7 +90,7 @@ class CalciumPath(eqx.Module):
     def excess(self, theta: PerRow) -> PerRow:
         """Integral of (c - theta) where c is above `theta` [ms]."""
         duration = self.time_above(theta)
-        return -self.tau * self.start * jnp.expm1(-duration / self.tau) - theta * duration
+        return -self.tau * self.start * jnp.expm1(-duration * (1.0 / self.tau)) - theta * duration
 
     def hill_integral(self, half: PerRow, n: PerRow) -> PerRow:
         """Integral of c^n / (half^n + c^n) over the flow [ms]: (tau/n) ln[(half^n + c0^n) / (half^n + c1^n)].
@@ -81,8 +99,8 @@ class CalciumPath(eqx.Module):
         relative precision when the flow is short or calcium low.
         """
         x = jnp.exp(n * (self._log_start() - jnp.log(half)))
-        exponent = -n * self.elapsed / self.tau
-        return self.tau / n * jnp.log1p(-x * jnp.expm1(exponent) / (1 + x * jnp.exp(exponent)))
+        gone = jnp.expm1(self.elapsed * (-n / self.tau))
+        return self.tau / n * jnp.log1p(-x * gone / (1 + x + x * gone))
 
     def _log_start(self) -> PerRow:
         # one logarithm serves every threshold and gate; calcium of 0 counts as 1e-30, far below any of them
@@ -131,28 +149,37 @@ class AbstractRule(eqx.Module):
     """Plasticity, sensing or synthesis. Implement any subset of the hooks.
 
     `senses` and `makes` name a messenger, or are None; the builder refuses a rule whose messenger the model lacks.
-    `needs_voltage` marks rules that only the clocked schedule can run; `modulates` those whose `field` returns a
-    factor.
+    `needs_voltage` marks rules that only the clocked schedule can run.
     """
 
     senses: ClassVar[str | None] = None
     makes: ClassVar[str | None] = None
     needs_voltage: ClassVar[bool] = False
-    modulates: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, shape: tuple[int, ...]) -> PartState:
         """Starting state for rows of that shape."""
 
-    def flow(self, s: PartState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> PartState:
-        """State after `elapsed` ms without a spike, given the calcium on the way."""
+    def pre_traces(self) -> tuple[PerRow, ...]:
+        """Time constants of the presynaptic traces this rule reads [ms]; none by default."""
+        return ()
+
+    def post_traces(self) -> tuple[PerRow, ...]:
+        """Time constants of the postsynaptic traces this rule reads [ms]; none by default."""
+        return ()
+
+    def flow(
+        self, s: PartState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
+    ) -> PartState:
+        """State after `elapsed` ms without a spike, given the calcium on the way and the presynaptic traces at its
+        start."""
         return s
 
-    def on_pre(self, s: PartState, expression: Expression) -> Change | None:
+    def on_pre(self, s: PartState, expression: Expression, traces: Traces) -> Change | None:
         """Changes at a presynaptic spike; None for none."""
         return None
 
-    def on_post(self, s: PartState, expression: Expression) -> Change | None:
+    def on_post(self, s: PartState, expression: Expression, traces: Traces) -> Change | None:
         """Changes at a postsynaptic spike; None for none."""
         return None
 
@@ -161,15 +188,40 @@ class AbstractRule(eqx.Module):
         return s, None
 
     def field(
-        self, s: PartState, concentration: PerRow, elapsed: PerRow, expression: Expression
-    ) -> tuple[PartState, PerRow | None]:
-        """State after a field step at that bouton concentration [nM] of `senses`, and the factor on P; None for 1."""
-        return s, None
+        self, s: PartState, concentration: PerRow, elapsed: PerRow, expression: Expression, pre: tuple[PerRow, ...]
+    ) -> PartState:
+        """State after a field step at that bouton concentration [nM] of `senses`; `pre` are the traces at its end."""
+        return s
 
     def slow(self, s: PartState, expression: Expression, elapsed: PerRow) -> Change | None:
         """Changes of P and q expressed at a slow step; None for none."""
         return None
 
+    def factor(self, s: PartState) -> PerRow | None:
+        """Factor on the release probability that this rule holds; None for 1."""
+        return None
+
     def weight(self, s: PartState) -> PerRow | None:
         """Factor on the postsynaptic response that this rule holds; None for 1."""
         return None
+
+
+class AbstractSynthesis(AbstractRule):
+    """A messenger made at a rate that the spine's calcium gates; its state has a field `activated`.
+
+    What a flow adds to `activated` follows from the calcium path alone, so a network may take stock of it at a field
+    step without touching anything else of the synapse.
+    """
+
+    @abc.abstractmethod
+    def gate(self, path: CalciumPath) -> PerRow:
+        """What one flow adds to `activated`."""
+
+    def floor(self) -> PerRow | None:
+        """Calcium at or below which nothing is made and `emit` has nothing to do; None if there is no such level."""
+        return None
+
+    def flow(
+        self, s: PartState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
+    ) -> PartState:
+        return s._replace(activated=s.activated + self.gate(path))

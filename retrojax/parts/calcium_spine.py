@@ -47,7 +47,7 @@ class CalciumSpine(AbstractSpine):
 
     def flow(self, s: CalciumState, elapsed: PerRow) -> tuple[CalciumState, CalciumPath]:
         path = CalciumPath(s.calcium, self.tau_Ca, elapsed)
-        return CalciumState(s.calcium * jnp.exp(-elapsed / self.tau_Ca)), path
+        return CalciumState(s.calcium * jnp.exp(-elapsed * (1.0 / self.tau_Ca))), path
 
     def on_landing(self, s: CalciumState) -> CalciumState:
         return CalciumState(jnp.broadcast_to(self.C_pre, s.calcium.shape))

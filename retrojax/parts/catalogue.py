@@ -7,12 +7,17 @@ from retrojax.errors import InputError
 from retrojax.parts.calcium_spine import CalciumSpine
 from retrojax.parts.cb1 import CB1
 from retrojax.parts.costa import UnifiedRule
+from retrojax.parts.delta_lif import DeltaLIF
+from retrojax.parts.excess_synthesis import ExcessSynthesis
+from retrojax.parts.facilitation import MessengerFacilitation
 from retrojax.parts.graupner_brunel import GraupnerBrunel
 from retrojax.parts.hill_synthesis import HillSynthesis
 from retrojax.parts.lif import LIF
 from retrojax.parts.nitric_oxide import NitricOxidePotentiation
+from retrojax.parts.pair_stdp import PairSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
+from retrojax.parts.silent_spine import SilentSpine
 from retrojax.parts.tsodyks_markram import TsodyksMarkram
 
 
@@ -66,6 +71,7 @@ PARTS = {
         "tau_Ca": _time(_GB, low=1e-3), "C_pre": Parameter(_UNIT, 0, 100, "published", _GB),
         "C_post": Parameter(_UNIT, 0, 100, "published", _GB), "delay": _time(_GB),
     }, {name: _spine_preset(name) for name in GRAUPNER_BRUNEL}, (_GB,)),
+    "silent": Part("spine", SilentSpine, {}, {}, ()),
     "tsodyks_markram": Part("release", TsodyksMarkram, {
         "tau_rec": _time("Costa2015", low=1e-3), "tau_fac": _time("Costa2015"),
     }, {}, ("Tsodyks1998", "Costa2015")),
@@ -92,6 +98,17 @@ PARTS = {
         "nitric_oxide": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
         "endocannabinoid": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
     }, COSTA, ("Costa2015",)),
+    "pair_stdp": Part("rule", PairSTDP, {
+        **{name: Parameter(_UNIT, 0, 100, "calibration", "step of q per unit of trace; 0.005 g_max in Song2000") for
+           name in ("A_plus", "A_minus")},
+        **{name: _time("Song2000: 20 ms", low=1e-3) for name in ("tau_plus", "tau_minus")},
+    }, {}, ("Song2000", "Morrison2008")),
+    "messenger_facilitation": Part("rule", MessengerFacilitation, {
+        "senses": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "gain": Parameter(_UNIT, -1, 100, "calibration", "largest relative change of the release probability"),
+        "half": Parameter("nM", 1e-9, 1e9, "calibration", "concentration of half effect"),
+        "tau": _time("time constant of the factor", "calibration", 1e-3),
+    }, {}, ()),
     "nitric_oxide": Part("rule", NitricOxidePotentiation, {
         "ec50": Parameter("nM", 1e-6, 1e6, "published", "Griffiths2003: 0.5-1.7 nM"),
         "k_off": Parameter("1/ms", 1e-9, 10, "unverified", "deactivation of guanylyl cyclase, 1-10 /s"),
@@ -121,6 +138,16 @@ PARTS = {
         "rate": Parameter("molecules/ms", 0, 1e9), "tau": _time(),
         "ca_scale": Parameter("uM", 1e-6, 1e6, "calibration", "uM of calcium per unit of the rule's calcium"),
     }, {}, ("Sweeney2015", "Cui2016")),
+    "excess_synthesis": Part("rule", ExcessSynthesis, {
+        "makes": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "rate": Parameter("molecules/ms", 0, 1e9, "calibration", "per unit of calcium above theta"),
+        "theta": Parameter(_UNIT, 0, 1e6, "calibration", "calcium below which nothing is made"),
+    }, {}, ()),
+    "delta_lif": Part("neuron", DeltaLIF, {
+        "tau_m": _time(status="calibration", low=1e-3),
+        **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},
+        "t_ref": _time(status="calibration"), "drift": Parameter("mV", -1e3, 1e3, "calibration", "R I_e"),
+    }, {}, ("Brunel2000",)),
     "lif": Part("neuron", LIF, {
         "C_m": Parameter("pF", 1e-3, 1e6, "calibration"), "tau_m": _time(status="calibration", low=1e-3),
         **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},

@@ -4,18 +4,17 @@ from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws, decay
-from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression
+from retrojax.parts.base import AbstractRule, Expression
 from retrojax.types import PerRow
 
 
 class CB1State(NamedTuple):
-    """`effector`: G-protein effector; `desensitised`: receptor fraction; `W_pre`: long-term factor; `x_pre`: trace."""
+    """`effector`: G-protein effector; `desensitised`: receptor fraction; `W_pre`: long-term; `on_p`: factor on P."""
 
     effector: PerRow
     desensitised: PerRow
     W_pre: PerRow
-    x_pre: PerRow
+    on_p: PerRow
 
 
 class CB1(AbstractRule):
@@ -50,7 +49,6 @@ class CB1(AbstractRule):
     """
 
     senses: ClassVar[str | None] = "2-AG"
-    modulates: ClassVar[bool] = True
 
     eff_kon: PerRow
     eff_koff: PerRow
@@ -82,14 +80,13 @@ class CB1(AbstractRule):
         self.tau_x_pre, self.x_half = jnp.asarray(tau_x_pre, float), jnp.asarray(x_half, float)
 
     def init(self, shape: tuple[int, ...]) -> CB1State:
-        return CB1State(jnp.zeros(shape), jnp.zeros(shape), jnp.ones(shape), jnp.zeros(shape))
+        return CB1State(jnp.zeros(shape), jnp.zeros(shape), jnp.ones(shape), jnp.ones(shape))
 
-    def flow(self, s: CB1State, elapsed: PerRow, path: CalciumPath, draws: Draws) -> CB1State:
-        return s._replace(x_pre=s.x_pre * decay(elapsed, self.tau_x_pre))
+    def pre_traces(self) -> tuple[PerRow, ...]:
+        return (self.tau_x_pre,)
 
-    def on_pre(self, s: CB1State, expression: Expression) -> Change:
-        zero = jnp.zeros_like(s.x_pre)
-        return Change(CB1State(zero, zero, zero, jnp.ones_like(zero)))
+    def factor(self, s: CB1State) -> PerRow:
+        return s.on_p
 
     def drive(self, desensitised: PerRow, concentration: PerRow) -> PerRow:
         """The plasticity drive y at that desensitised fraction and concentration [nM]."""
@@ -102,8 +99,9 @@ class CB1(AbstractRule):
         return 1 - depressed + jnp.where(y > self.ltp_lo, self.A_ltp, 0.0)
 
     def field(
-        self, s: CB1State, concentration: PerRow, elapsed: PerRow, expression: Expression
-    ) -> tuple[CB1State, PerRow]:
+        self, s: CB1State, concentration: PerRow, elapsed: PerRow, expression: Expression, pre: tuple[PerRow, ...]
+    ) -> CB1State:
+        (x_pre,) = pre
         bound = self.alpha * concentration
         entry = self.gamma * bound / (bound + self.beta + self.gamma)
         rate = entry + self.epsilon
@@ -113,11 +111,11 @@ class CB1(AbstractRule):
         effector = ceiling + (s.effector - ceiling) * jnp.exp(-speed * elapsed)
         y = self.drive(desensitised, concentration)
         tau_W = 1e3 * (1e-9 / (1e-35 + jnp.maximum(y - 0.0063, 0.0) ** 7) + 2.0)
-        active = jnp.where(self.x_half > 0, s.x_pre / (s.x_pre + jnp.where(self.x_half > 0, self.x_half, 1.0)), 1.0)
+        active = jnp.where(self.x_half > 0, x_pre / (x_pre + jnp.where(self.x_half > 0, self.x_half, 1.0)), 1.0)
         goal = self.target(y)
         W_pre = goal + (s.W_pre - goal) * jnp.exp(-self.gate * active * elapsed / tau_W)
-        new = CB1State(effector, desensitised, W_pre, s.x_pre)
-        return new, W_pre * self.suppression(effector, expression.p_release)
+        on_p = W_pre * self.suppression(effector, expression.p_release)
+        return CB1State(effector, desensitised, W_pre, on_p)
 
     def suppression(self, effector: PerRow, p: PerRow) -> PerRow:
         """Factor on the release probability `p` while the effector closes calcium channels."""

@@ -1,20 +1,9 @@
 """Unified pre- and postsynaptic plasticity from spike traces."""
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws, decay
-from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression
+from retrojax.parts.base import AbstractRule, Change, Expression, NoState, Traces
 from retrojax.types import PerRow
-
-
-class TraceState(NamedTuple):
-    """`x_plus`: presynaptic trace; `y_plus`, `y_minus`: postsynaptic traces (nitric-oxide- and eCB-like)."""
-
-    x_plus: PerRow
-    y_plus: PerRow
-    y_minus: PerRow
 
 
 class UnifiedRule(AbstractRule):
@@ -23,9 +12,9 @@ class UnifiedRule(AbstractRule):
         at a post spike:  dq = c_plus x_plus y_minus
         at a pre spike:   dP = -d_minus y_minus y_plus + d_plus x_plus y_plus
 
-    (Costa et al. 2015, eqs 3-8.) Every trace rises by 1 at its spike and decays exponentially; all are read as they
-    stand before the spikes of that instant, also where pre and post coincide. P and q are clipped to the bounds of the
-    synapse.
+    (Costa et al. 2015, eqs 3-8.) The traces x (presynaptic) and y (postsynaptic) rise by 1 at their spike and decay
+    exponentially; all are read as they stand before the spikes of that instant, also where pre and post coincide. P and
+    q are clipped to the bounds of the synapse.
 
     **Arguments**
 
@@ -60,20 +49,21 @@ class UnifiedRule(AbstractRule):
         self.nitric_oxide = jnp.asarray(nitric_oxide, float)
         self.endocannabinoid = jnp.asarray(endocannabinoid, float)
 
-    def init(self, shape: tuple[int, ...]) -> TraceState:
-        return TraceState(jnp.zeros(shape), jnp.zeros(shape), jnp.zeros(shape))
+    def init(self, shape: tuple[int, ...]) -> NoState:
+        return NoState()
 
-    def flow(self, s: TraceState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> TraceState:
-        return TraceState(s.x_plus * decay(elapsed, self.tau_x_plus), s.y_plus * decay(elapsed, self.tau_y_plus),
-                          s.y_minus * decay(elapsed, self.tau_y_minus))
+    def pre_traces(self) -> tuple[PerRow, ...]:
+        return (self.tau_x_plus,)
 
-    def on_pre(self, s: TraceState, expression: Expression) -> Change:
-        depression = self.d_minus * self.endocannabinoid * s.y_minus
-        dP = self.lr_scale * self.nitric_oxide * s.y_plus * (self.d_plus * s.x_plus - depression)
-        zero = jnp.zeros_like(s.x_plus)
-        return Change(TraceState(jnp.ones_like(zero), zero, zero), p_release=dP)
+    def post_traces(self) -> tuple[PerRow, ...]:
+        return self.tau_y_plus, self.tau_y_minus
 
-    def on_post(self, s: TraceState, expression: Expression) -> Change:
-        zero = jnp.zeros_like(s.x_plus)
-        one = jnp.ones_like(zero)
-        return Change(TraceState(zero, one, one), q=self.lr_scale * self.c_plus * s.x_plus * s.y_minus)
+    def on_pre(self, s: NoState, expression: Expression, traces: Traces) -> Change:
+        (x_plus,), (y_plus, y_minus) = traces
+        depression = self.d_minus * self.endocannabinoid * y_minus
+        dP = self.lr_scale * self.nitric_oxide * y_plus * (self.d_plus * x_plus - depression)
+        return Change(s, p_release=dP)
+
+    def on_post(self, s: NoState, expression: Expression, traces: Traces) -> Change:
+        (x_plus,), (_, y_minus) = traces
+        return Change(s, q=self.lr_scale * self.c_plus * x_plus * y_minus)

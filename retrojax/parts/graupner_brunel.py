@@ -71,17 +71,21 @@ class GraupnerBrunel(AbstractRule):
     def init(self, shape: tuple[int, ...]) -> EfficacyState:
         return EfficacyState(jnp.broadcast_to(self.rho, shape), jnp.zeros(shape), jnp.zeros(shape))
 
-    def flow(self, s: EfficacyState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> EfficacyState:
+    def flow(
+        self, s: EfficacyState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
+    ) -> EfficacyState:
         time_p, time_d = path.time_above(self.theta_p), path.time_above(self.theta_d)
         both, either = jnp.minimum(time_p, time_d), jnp.maximum(time_p, time_d)
         # calcium falls, so past the higher threshold only the lower one is exceeded: which one is not up to the row
         potentiates = jnp.where(self.theta_p < self.theta_d, 1.0, 0.0)
-        noise = draws.normal(s.event, 2) if self.noise else jnp.zeros((2,) + (1,) * s.rho.ndim)
-        change = self._cubic(s.rho, both / 2)
+        noise = draws.normal(s.event, 2) if self.noise else (0.0, 0.0)
+        change = self._well(s.rho, self._growth_above(both / 2))
         change = change + self._drift(s.rho + change, both, 1.0, 1.0, noise[0])
-        change = change + self._cubic(s.rho + change, either / 2)
+        change = change + self._well(s.rho + change, self._growth_above(either / 2))
         change = change + self._drift(s.rho + change, either - both, potentiates, 1 - potentiates, noise[1])
-        change = change + self._cubic(s.rho + change, elapsed - (both + either) / 2) + s.carry
+        # past 80 the answer is the nearest well; the exponential of a silent day would overflow
+        rest = jnp.minimum((elapsed - (both + either) / 2) * (0.5 / self.tau), 80.0)
+        change = change + self._well(s.rho + change, jnp.expm1(rest)) + s.carry
         rho = s.rho + change
         event = s.event + 1 if self.noise else s.event
         return EfficacyState(rho, change - (rho - s.rho), event)
@@ -89,15 +93,20 @@ class GraupnerBrunel(AbstractRule):
     def weight(self, s: EfficacyState) -> PerRow:
         return self.w0 * (1 + (self.b - 1) * s.rho)
 
-    def _cubic(self, rho: PerRow, duration: PerRow) -> PerRow:
-        """Increment of rho by the double well alone; exactly 0 at rho = 0, 1/2, 1."""
-        # past 80 the answer is the nearest well; the exponential of a silent day would overflow
-        growth = jnp.expm1(jnp.minimum(duration / (2 * self.tau), 80.0))
+    def _growth_above(self, duration: PerRow) -> PerRow:
+        """e^{t/2tau} - 1 over a part of a stretch above threshold, to the order that the splitting has."""
+        z = duration * (0.5 / self.tau)
+        return z * (1 + z * (0.5 + z * (1 / 6)))
+
+    def _well(self, rho: PerRow, growth: PerRow) -> PerRow:
+        """Increment of rho by the double well alone, for growth e^{t/2tau} - 1; exactly 0 at rho = 0, 1/2, 1."""
         y = rho - 0.5
         gain = growth * 4 * rho * (1 - rho) / (1 + 4 * y * y * growth)
         return y * gain / (1 + jnp.sqrt(1 + gain))
 
-    def _drift(self, rho: PerRow, duration: PerRow, up: PerRow | float, down: PerRow | float, z: PerRow) -> PerRow:
+    def _drift(
+        self, rho: PerRow, duration: PerRow, up: PerRow | float, down: PerRow | float, z: PerRow | float
+    ) -> PerRow:
         """Increment of rho while the thresholds marked by `up`, `down` are exceeded."""
         gamma_p, gamma_d = self.gate_p * self.gamma_p * up, self.gate_d * self.gamma_d * down
         total = gamma_p + gamma_d

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws, decay
-from retrojax.parts.base import AbstractRule, CalciumPath
+from retrojax.numerics import decay
+from retrojax.parts.base import AbstractSynthesis, CalciumPath
 from retrojax.types import PerRow
 
 
@@ -17,7 +17,7 @@ class SynthesisState(NamedTuple):
     enzyme: PerRow
 
 
-class HillSynthesis(AbstractRule):
+class HillSynthesis(AbstractSynthesis):
     """A messenger made at a rate that follows a Hill function of calcium through one enzyme.
 
         tau dh/dt = H(Ca; K, n) - h,    Q = rate * h   [molecules/ms],    H = Ca^n / (K^n + Ca^n)
@@ -54,9 +54,8 @@ class HillSynthesis(AbstractRule):
     def init(self, shape: tuple[int, ...]) -> SynthesisState:
         return SynthesisState(jnp.zeros(shape), jnp.zeros(shape))
 
-    def flow(self, s: SynthesisState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> SynthesisState:
-        gate = path.hill_integral(self.half_activation / self.ca_scale, self.hill)
-        return SynthesisState(s.activated + gate, s.enzyme)
+    def gate(self, path: CalciumPath) -> PerRow:
+        return path.hill_integral(self.half_activation / self.ca_scale, self.hill)
 
     def emit(self, s: SynthesisState, elapsed: PerRow) -> tuple[SynthesisState, PerRow]:
         mean = s.activated / elapsed

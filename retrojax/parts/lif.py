@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from retrojax.numerics import phi1
+from retrojax.parts.neuron import AbstractNeuron
 from retrojax.types import Flags, PerRow, Scalar
 
 
@@ -18,7 +18,7 @@ class LIFState(NamedTuple):
     wait: PerRow
 
 
-class LIF(eqx.Module):
+class LIF(AbstractNeuron):
     """Membrane with two exponential synaptic currents, advanced exactly.
 
         tau_m dv/dt = -(v - E_L) + tau_m/C_m (i_ex + i_in + I_e),   di/dt = -i/tau_syn,   i += w at an arriving spike

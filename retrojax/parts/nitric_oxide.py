@@ -10,12 +10,11 @@ from retrojax.types import PerRow
 
 
 class GuanylylState(NamedTuple):
-    """`sGC`: active cyclase; `cGMP` [uM]; `PKG`: active kinase; `x_pre`: trace; `drive`: integral of PKG x_pre [ms]."""
+    """`sGC`: active cyclase; `cGMP` [uM]; `PKG`: active kinase; `drive`: integral of PKG x_pre [ms]."""
 
     sGC: PerRow
     cGMP: PerRow
     PKG: PerRow
-    x_pre: PerRow
     drive: PerRow
 
 
@@ -70,7 +69,10 @@ class NitricOxidePotentiation(AbstractRule):
 
     def init(self, shape: tuple[int, ...]) -> GuanylylState:
         zero = jnp.zeros(shape)
-        return GuanylylState(zero, zero, zero, zero, zero)
+        return GuanylylState(zero, zero, zero, zero)
+
+    def pre_traces(self) -> tuple[PerRow, ...]:
+        return (self.tau_x_pre,)
 
     def kinase(self, cGMP: PerRow) -> PerRow:
         """Active fraction of PKG at that cGMP [uM]."""
@@ -79,18 +81,16 @@ class NitricOxidePotentiation(AbstractRule):
         x = jnp.where(positive, ratio**self.n_PKG, 0.0)
         return x / (1 + x)
 
-    def flow(self, s: GuanylylState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> GuanylylState:
-        left = decay(elapsed, self.tau_x_pre)
-        coincidence = s.PKG * s.x_pre * self.tau_x_pre * (1 - left)
-        return s._replace(x_pre=s.x_pre * left, drive=s.drive + coincidence)
-
-    def on_pre(self, s: GuanylylState, expression: Expression) -> Change:
-        zero = jnp.zeros_like(s.x_pre)
-        return Change(GuanylylState(zero, zero, zero, jnp.ones_like(zero), zero))
+    def flow(
+        self, s: GuanylylState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
+    ) -> GuanylylState:
+        (x_pre,) = pre
+        return s._replace(drive=s.drive + s.PKG * x_pre * self.tau_x_pre * (1 - decay(elapsed, self.tau_x_pre)))
 
     def field(
-        self, s: GuanylylState, concentration: PerRow, elapsed: PerRow, expression: Expression
-    ) -> tuple[GuanylylState, None]:
+        self, s: GuanylylState, concentration: PerRow, elapsed: PerRow, expression: Expression,
+        pre: tuple[PerRow, ...],
+    ) -> GuanylylState:
         speed = self.k_off * (1 + concentration / self.ec50)
         target = concentration / (concentration + self.ec50)
         left = jnp.exp(-speed * elapsed)
@@ -98,10 +98,10 @@ class NitricOxidePotentiation(AbstractRule):
         made = self.V_GC * mean / self.k_PDE
         cGMP = made + (s.cGMP - made) * jnp.exp(-self.k_PDE * elapsed)
         sGC = target + (s.sGC - target) * left
-        return s._replace(sGC=sGC, cGMP=cGMP, PKG=self.kinase(cGMP)), None
+        return s._replace(sGC=sGC, cGMP=cGMP, PKG=self.kinase(cGMP))
 
     def slow(self, s: GuanylylState, expression: Expression, elapsed: PerRow) -> Change:
         room = jnp.maximum(self.P_max - expression.p_release, 0.0)
         dP = -room * jnp.expm1(-self.gate * self.eta_NO * s.drive)
         zero = jnp.zeros_like(s.drive)
-        return Change(GuanylylState(zero, zero, zero, zero, -s.drive), p_release=dP)
+        return Change(GuanylylState(zero, zero, zero, -s.drive), p_release=dP)

@@ -43,5 +43,7 @@ class ThresholdClock(AbstractRule):
     def init(self, shape: tuple[int, ...]) -> ClockState:
         return ClockState(jnp.zeros(shape), jnp.zeros(shape))
 
-    def flow(self, s: ClockState, elapsed: PerRow, path: CalciumPath, draws: Draws) -> ClockState:
+    def flow(
+        self, s: ClockState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
+    ) -> ClockState:
         return ClockState(s.time_p + path.time_above(self.theta_p), s.time_d + path.time_above(self.theta_d))

@@ -109,9 +109,9 @@ def offset_class(
 
 
 def own_spine(
-    kernel: Float[Array, "8 J"], classes: Int[Array, " S"], history: Float[Array, "J S"]
-) -> Float[Array, " S"]:
-    """Amount [nM] to add to the sample at each bouton for its own spine, [S].
+    kernel: Float[Array, "8 J"], classes: Int[Array, "*S"], history: Float[Array, "J *S"]
+) -> Float[Array, "*S"]:
+    """Amount [nM] to add to the sample at each bouton for its own spine, [S] or by slot.
 
     Divide by the volume fraction for the concentration in the fluid.
 

@@ -7,8 +7,9 @@ import retrojax
 
 ROOT = Path(retrojax.__file__).parent
 FLOORS = {
-    "units": 0, "errors": 0, "types": 0, "validation": 0, "numerics": 1, "space": 1, "messengers": 2, "parts": 2,
-    "engine": 3, "fit": 4, "protocols": 4, "readouts": 4, "io": 5, "parallel": 5, "cli": 6, "report": 6, "testing": 6,
+    "units": 0, "errors": 0, "types": 0, "validation": 0, "numerics": 1, "space": 1, "native": 1, "messengers": 2,
+    "parts": 2, "engine": 3, "fit": 4, "protocols": 4, "readouts": 4, "io": 5, "parallel": 5, "cli": 6, "report": 6,
+    "testing": 6,
 }
 ONLY_IN = {"optax": {"fit"}, "optimistix": {"fit"}, "orbax": {"io"}, "matplotlib": {"report"}}
 

@@ -12,9 +12,12 @@ from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
     CalciumSpine,
+    ExcessSynthesis,
     GraupnerBrunel,
     HillSynthesis,
+    MessengerFacilitation,
     NitricOxidePotentiation,
+    PairSTDP,
     TsodyksMarkram,
     unified_rule,
 )
@@ -27,6 +30,9 @@ RULES = {
     "nitric_oxide": lambda: NitricOxidePotentiation(eta_NO=1e-3),
     "cb1": lambda: CB1(x_half=0.2),
     "hill": lambda: HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0),
+    "excess": lambda: ExcessSynthesis("NO", 0.019, 0.9),
+    "facilitation": lambda: MessengerFacilitation("NO", 0.8, 0.5, 300.0),
+    "pair_stdp": lambda: PairSTDP(),
 }
 
 
@@ -39,9 +45,10 @@ def outcome(model):
     extra = [rule.weight(s), *rule.emit(s, jnp.asarray(100.0))]
     for _ in range(2):
         if rule.senses:
-            s, factor = rule.field(s, jnp.asarray(LEVEL_NM[rule.senses]), jnp.asarray(50.0), state.expression)
-            s = rule.flow(s, jnp.asarray(10.0), model.spine.flow(state.spine, jnp.asarray(10.0))[1], draws)
-            extra += [factor, *s, rule.slow(s, state.expression, jnp.asarray(1000.0))]
+            pre = state.traces[0].pre
+            s = rule.field(s, jnp.asarray(LEVEL_NM[rule.senses]), jnp.asarray(50.0), state.expression, pre)
+            s = rule.flow(s, jnp.asarray(10.0), model.spine.flow(state.spine, jnp.asarray(10.0))[1], pre, draws)
+            extra += [rule.factor(s), *s, rule.slow(s, state.expression, jnp.asarray(1000.0))]
     return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves((state, sent, extra))])
 
 
@@ -61,6 +68,7 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     difference = np.asarray(both[: scale.size] - both[scale.size :]) / 4e-6
     np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
-    own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4}[name]
+    own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
+           "facilitation": 3, "pair_stdp": 4}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6

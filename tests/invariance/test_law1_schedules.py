@@ -9,16 +9,18 @@ from retrojax.engine.clocked import raster, run_clocked
 from retrojax.engine.events import run_events, spike_table
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.numerics import Draws
-from retrojax.parts import CalciumSpine, QuantalRelease, calcium_rule
+from retrojax.parts import CalciumSpine, ExcessSynthesis, PairSTDP, QuantalRelease, TsodyksMarkram, calcium_rule
 from retrojax.parts.catalogue import PARTS
 
 PRE = np.array([10.0, 60.0, 85.0, 200.0, 250.0, 300.0])
 POST = np.array([20.0, 55.0, 85.0, 190.0, 260.0, 300.0])
 END = 420.0
 EXTRA = {"hill_synthesis": {"makes": "NO", "half_activation": 1.0, "hill": 3.0, "rate": 0.019, "tau": 100.0},
+         "excess_synthesis": {"makes": "NO", "rate": 0.02}, "messenger_facilitation": {"senses": "NO"},
          "quantal": {"most_sites": 5}}
 RULES = sorted(name for name, part in PARTS.items() if part.kind == "rule")
 RELEASES = sorted(name for name, part in PARTS.items() if part.kind == "release")
+SPINES = sorted(name for name, part in PARTS.items() if part.kind == "spine")
 
 
 def synapse(release="tsodyks_markram", rule=None, delay=4.0):
@@ -61,6 +63,15 @@ def answers_at_rest(rule):
 def test_every_release_agrees_to_rounding_and_draws_the_same(x64, release):
     events, clocked = answers(synapse(release), (0.5,))
     np.testing.assert_allclose(clocked, events, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("spine", SPINES)
+def test_every_spine_agrees_to_rounding_under_pair_and_calcium_rules(x64, spine):
+    rules = (PairSTDP(), ExcessSynthesis("NO", 0.02, 0.3))
+    settings = {"delay": 4.0} if "delay" in PARTS[spine].parameters else {}  # whole steps
+    events, *clocked = answers(Synapse(PARTS[spine].cls(**settings), TsodyksMarkram(), rules), (1.0, 0.5))
+    for result in clocked:
+        np.testing.assert_allclose(result, events, rtol=1e-11, atol=1e-11)
 
 
 def test_stochastic_release_gives_the_same_vesicles_in_both_schedules():

@@ -10,9 +10,12 @@ from retrojax.engine.rows import Synapse, channels, init_state, pack, unpack
 from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
+    ExcessSynthesis,
     GraupnerBrunel,
     HillSynthesis,
+    MessengerFacilitation,
     NitricOxidePotentiation,
+    PairSTDP,
     QuantalRelease,
     TsodyksMarkram,
     calcium_rule,
@@ -28,7 +31,8 @@ def silent(release):
     """Every rule on one synapse, at rest but for the efficacies."""
     spine, efficacy = calcium_rule("DP")
     rules = (efficacy, unified_rule("sjostrom_refit"), NitricOxidePotentiation(), CB1(),
-             HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0))
+             HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0), PairSTDP(), ExcessSynthesis("NO", 0.02),
+             MessengerFacilitation("NO"))
     model = Synapse(spine, release, rules, p_release=0.3, q=0.7)
     state = init_state(model, RHO.shape)
     efficacies = state.rules[0]._replace(rho=jnp.asarray(RHO, jnp.float32))
@@ -78,7 +82,7 @@ def test_the_slow_double_well_of_another_set_does_not_stall_in_single_precision(
     state = rule.init(())
     path = calcium_rule("DP")[0].flow(calcium_rule("DP")[0].init(()), jnp.asarray(1.0))[1]
     draws = Draws(jax.random.key(0), jnp.zeros((), jnp.int32))
-    step = lambda s, _: (rule.flow(s, jnp.asarray(1.0), path, draws), None)  # noqa: E731
+    step = lambda s, _: (rule.flow(s, jnp.asarray(1.0), path, (), draws), None)  # noqa: E731
     after = jax.jit(lambda s: jax.lax.scan(step, s, None, length=STEPS)[0])(state)
     # one step moves rho by 4e-11, a thousandth of its rounding: without compensation it would never move
     exact = double_well(np.float32(0.4999), 1.0 * STEPS, 688_355.0)

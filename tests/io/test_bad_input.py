@@ -50,6 +50,7 @@ def _spoil(config, *keys, value):
         (("duration",), "1.0003 s", ("duration", "multiple")),
         (("messengers", "NO", "step"), "10.5 ms", ("messenger step", "multiple of dt")),
         (("neurons",), {"e": {}}, ("neurons", "class 'i'")),
+        (("network", "schedule"), "eager", ("network.schedule", "eager", "'lazy'")),
         (("drive", "replay", "population"), "internal", ("drive.population", "external")),
         (("interventions",), [{"target": "messengers.NO.los", "multiply": 3}],
          ("messengers.NO.los", "'messengers.NO.loss'")),

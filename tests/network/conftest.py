@@ -7,7 +7,7 @@ import pytest
 from retrojax.io.config import load_config
 
 CONFIG = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
-SMALL = ["duration=400 ms", "grid.spacing=16 um", "record.every=100 ms", "slow_step=100 ms",
+SMALL = ["network.schedule=clocked", "duration=400 ms", "grid.spacing=16 um", "record.every=100 ms", "slow_step=100 ms",
          "checkpoint.every=0.1 s", "synapse.rules.1.eta_NO=0.01 1/ms"]
 
 

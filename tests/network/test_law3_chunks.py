@@ -55,15 +55,18 @@ def _command(*words):
     return [sys.executable, "-m", "retrojax.cli.main", *map(str, words)]
 
 
+@pytest.fixture(scope="module", params=["lazy", "clocked"])
+def long_flags(request, small_flags):
+    """A run long enough to be killed, on either schedule."""
+    return [*small_flags, "--set", f"network.schedule={request.param}", "--set", "duration=3 s", "--set",
+            "record.every=500 ms", "--device", "cpu"]
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory, config_file, small_flags):
+def uninterrupted(tmp_path_factory, config_file, long_flags):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run(_command("run", config_file, "--out", folder, "--quiet", *_long(small_flags)), check=True)
+    subprocess.run(_command("run", config_file, "--out", folder, "--quiet", *long_flags), check=True)
     return folder
-
-
-def _long(flags):
-    return [*flags, "--set", "duration=3 s", "--set", "record.every=500 ms", "--device", "cpu"]
 
 
 def _kill_after(folder, wait, *words):
@@ -80,9 +83,9 @@ def _has_checkpoint(folder):
     return found.is_dir() and any(p.name.isdigit() for p in found.iterdir())
 
 
-def test_killed_three_times_and_resumed_is_bit_identical(tmp_path, uninterrupted, config_file, small_flags):
+def test_killed_three_times_and_resumed_is_bit_identical(tmp_path, uninterrupted, config_file, long_flags):
     folder, rng = tmp_path / "run", random.Random(7)
-    start = ("run", config_file, "--out", folder, "--quiet", *_long(small_flags))
+    start = ("run", config_file, "--out", folder, "--quiet", *long_flags)
     _kill_after(folder, lambda f: (f / "results.zarr" / "zarr.json").exists(), *start)
     assert not _has_checkpoint(folder), "the first kill must come before the first checkpoint"
     for _ in range(2):
@@ -104,8 +107,8 @@ def test_resume_of_a_finished_run_says_so(uninterrupted):
     assert done.returncode == 0 and "finished" in done.stderr
 
 
-def test_run_into_a_used_folder_refuses(uninterrupted, config_file, small_flags):
-    again = subprocess.run(_command("run", config_file, "--out", uninterrupted, *_long(small_flags)),
+def test_run_into_a_used_folder_refuses(uninterrupted, config_file, long_flags):
+    again = subprocess.run(_command("run", config_file, "--out", uninterrupted, *long_flags),
                            capture_output=True, text=True)
     assert again.returncode == 1 and "retrojax resume" in again.stderr
     other = subprocess.run(_command("run", config_file, "--out", uninterrupted, "--set", "duration=2 s"),

@@ -97,7 +97,7 @@ def test_a_value_that_is_not_finite_stops_the_run_and_names_it(simulation):
     state = eqx.tree_at(lambda s: s.rows, simulation.state, bad)
     seen = []
     with pytest.raises(RunError, match=r"spine\.calcium of synapse (\d+)") as caught:
-        drive_chunks(simulation.model_at, simulation.tissue, state, simulation.plan.clocks, simulation.end,
-                     simulation.patches.edges, seen.append)
+        drive_chunks(simulation.schedule, simulation.model_at, simulation.tissue, state, simulation.end,
+                     simulation.patches.edges, [], seen.append)
     assert f"synapse {int(simulation.tissue.ids[5])} " in str(caught.value)
     assert not seen

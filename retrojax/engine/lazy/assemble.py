@@ -1,0 +1,233 @@
+"""From lists of synapses to a network on the lazy schedule. Host only: this is where shapes are made."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from retrojax.engine.assemble import SMALLEST, Wiring, check_delays
+from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
+from retrojax.engine.lazy.replay import post_taus, pre_taus
+from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
+from retrojax.engine.lazy.wiring import Blocks, lay_out, spread
+from retrojax.engine.model import Clocks, Model
+from retrojax.engine.rows import Synapse, init_state
+from retrojax.errors import InputError
+from retrojax.space import Grid, fixed_scale, offset_class
+
+LONGEST_BLOCK = 24
+"""Steps of a block at most: spikes of a block are bits of a word, whose top byte counts spikes."""
+
+FEWEST = 16
+"""Blocks in a pass at least: loops over fewer are compiled in another way, and an exponential per block then may
+differ in its last bit."""
+
+MOST_LANDINGS = 16
+"""Spikes of one axon whose calcium may be under way at once; 16 within the longest published delay is 850 Hz."""
+
+
+class Options(NamedTuple):
+    """How the arrays are laid out; every choice gives the same results.
+
+    - `slot`: synapses of one axon that share a block; a multiple of 16, the width of a vector.
+    - `rate`: expected rate of the axons [1/ms], from which the size of a pass over the rows follows.
+    - `lanes`: synapses in a pass at most; what fits the processor's cache on a CPU, as many as there are on a GPU.
+    - `ring`: spikes a neuron remembers; None chooses.
+    - `spare`: free slots kept for growth, as a share of an axon's synapses.
+    - `tile`: synapses replayed together.
+    """
+
+    slot: int = 32
+    rate: float = 0.01
+    lanes: int = 16384
+    ring: int | None = None
+    spare: float = 0.0
+    tile: int = 1024
+
+
+DEFAULT = Options()
+
+
+class Space(NamedTuple):
+    """Where plastic synapses lie.
+
+    - `grid`; `spines`, `boutons`: positions of plastic synapses [um], [S, 3].
+    - `distance`: from a spine to its bouton for the own-spine term [um]; None leaves that term out.
+    - `most_molecules`: most that one spine can make of each messenger in one of its field steps.
+    - `near_steps`: field steps of release that each messenger's own-spine term remembers.
+    """
+
+    grid: Grid
+    spines: Float[np.ndarray, "S 3"]
+    boutons: Float[np.ndarray, "S 3"]
+    distance: float | None
+    most_molecules: Sequence[float]
+    near_steps: Sequence[int]
+
+
+def plan_times(wiring: Wiring, clocks: Clocks, axonal: int = 0) -> Times:
+    """Blocks, rings and turns for a wiring; `axonal` is the axonal delay in steps.
+
+    **Raises** `InputError` naming the first synapse whose delay is below one step.
+    """
+    check_delays(wiring)
+    delays = np.concatenate([wiring.delay, wiring.fixed_delay])
+    shortest, longest = int(delays.min(initial=LONGEST_BLOCK)), int(delays.max(initial=1))
+    block = max(k for k in range(1, min(shortest, LONGEST_BLOCK) + 1) if clocks.steps % k == 0)
+    return Times(block, clocks.steps // block, clocks.every, clocks.slow, clocks.chunk, axonal,
+                 history=axonal // block + 2 if axonal else 1, ahead=(block - 1 + longest) // block + 1,
+                 resync=clocks.slow)
+
+
+def build_lazy(
+    model: Model, wiring: Wiring, times: Times, space: Space | None, largest_strength: float | int,
+    headroom: float | int, seed: int, options: Options = DEFAULT,
+) -> tuple[LazyTissue, LazyState]:
+    """Arrays of a network on the lazy schedule, at rest at t = 0.
+
+    **Arguments**
+
+    - `model`: parameters; one number for all synapses or one per synapse in the order of `wiring`.
+    - `times`: from `plan_times`. `space`: None without messengers.
+    - `largest_strength`, `headroom`: as in `engine.assemble.build_tissue`.
+
+    **Raises** `InputError` for a rule that needs the membrane at every step, or a trace or delay that differs between
+    synapses: the clocked schedule runs those.
+    """
+    check_parts(model.synapse)
+    if options.slot <= 0 or options.slot % 16:
+        raise InputError("slot", options.slot, "a multiple of 16", "use 16, 32 or 64")
+    layout, axons = plan_layout(model.synapse), wiring.neurons + wiring.sources
+    blocks = lay_out(wiring.pre, wiring.post, axons, options.slot, options.spare)
+    fixed = lay_out(wiring.fixed_pre, wiring.fixed_post, axons, options.slot) if wiring.fixed_pre.size else None
+    owned = [np.diff(one.first) for one in (blocks, fixed) if one is not None]
+    capacity = plan_capacity(model.synapse, float(model.dt), times, owned, options)
+    input_scale, most_input = _input_scale(wiring, largest_strength, headroom)
+    voxels, scales = _voxels(space, blocks)
+    tissue = LazyTissue(
+        ids=jnp.asarray(wiring.ids, jnp.int32), plastic=_axons(blocks, wiring.delay),
+        fixed=None if fixed is None else _axons(fixed, wiring.fixed_delay), voxels=voxels,
+        input_scale=jnp.asarray(input_scale, float), most_input=jnp.asarray(most_input, jnp.int32),
+        deposit_scale=scales, grid=None if space is None else space.grid,
+        near_distance=0.0 if space is None or space.distance is None else float(space.distance), layout=layout,
+        capacity=capacity)
+    return tissue, initial_state(model, tissue, times, [] if space is None else space.near_steps, axons, seed)
+
+
+def check_parts(synapse: Synapse) -> None:
+    """Refuse what this schedule cannot run, by name.
+
+    **Raises** `InputError`.
+    """
+    for rule in synapse.rules:
+        name = type(rule).__name__
+        if rule.needs_voltage:
+            raise InputError(f"rule {name}", "needs the membrane voltage at every step",
+                             "rules that follow from spikes", "set network.schedule: clocked")
+        for tau in (*rule.pre_traces(), *rule.post_traces()):
+            if tau.ndim:
+                raise InputError(f"rule {name}", "a trace whose time constant differs between synapses",
+                                 "one time constant for all synapses of the projection",
+                                 "use one number, or set network.schedule: clocked")
+    if synapse.spine.delay.ndim:
+        raise InputError("spine.delay", "one value per synapse", "one calcium delay for all synapses",
+                         "use one number, or set network.schedule: clocked")
+
+
+def plan_capacity(
+    synapse: Synapse, dt: float, times: Times, owned: list[Int[np.ndarray, " A"]], options: Options
+) -> Capacity:
+    """Sizes of a pass over the rows and of the rings, from the expected rate.
+
+    - `owned`: of each projection, the blocks that every axon owns.
+    """
+    spikes = options.rate * times.block * dt
+    total, most = max(int(one.sum()) for one in owned), max(int(one.max(initial=0)) for one in owned)
+    expected = spikes * total + 4 * math.sqrt(spikes * total * most)
+    count = max(most, min(math.ceil(expected), options.lanes // options.slot, total), FEWEST)
+    per_tile = max(options.tile // options.slot, 1)
+    count = -(-count // per_tile) * per_tile
+    landing = round(float(jnp.max(synapse.spine.delay)) / dt)
+    ring = options.ring or (16 if times.block <= 4 else 32)
+    if not times.block < ring <= 127:
+        raise InputError("ring", ring, f"{times.block + 1} (the steps of a block, and one) to 127", "change it")
+    return Capacity(count, ring, min(landing + 1, MOST_LANDINGS) if landing else 0,
+                    per_tile * options.slot)
+
+
+def initial_state(
+    model: Model, tissue: LazyTissue, times: Times, near_steps: Sequence[int], axons: int, seed: int
+) -> LazyState:
+    """The resting network at t = 0."""
+    blocks, slot = tissue.plastic.post.shape
+    neurons = axons - model.drive.sources
+    zero = jnp.zeros((), jnp.int32)
+    cells, calm = resting(model, tissue)
+    state = LazyState(
+        cells=cells, calm=calm,
+        hot=jnp.zeros((blocks, len(tissue.layout.sparse), slot), bool),
+        touched=jnp.zeros(axons, jnp.int32), arrived=jnp.zeros(axons, jnp.int32),
+        pre=jnp.zeros((len(pre_taus(model.synapse)), axons)),
+        arrivals=jnp.zeros((axons, tissue.capacity.landings + 1), jnp.int32),
+        post=jnp.zeros((len(post_taus(model.synapse)), neurons)), neurons=model.neurons.init(neurons),
+        marks=jnp.zeros((blocks, slot), jnp.uint8), fired=jnp.zeros(neurons, jnp.uint32),
+        ring=jnp.full((tissue.capacity.ring, neurons), LONG_AGO, jnp.int32),
+        ring_post=jnp.zeros((len(tissue.layout.post_read), tissue.capacity.ring, neurons)),
+        history=jnp.zeros((times.history, axons), jnp.uint32),
+        waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32), synced=zero,
+        fields=tuple(jnp.zeros(tissue.space[0].shape) for _ in model.messengers),
+        emitted=tuple(jnp.zeros((steps if tissue.space[1].near is not None else 0, blocks, slot))
+                      for steps in near_steps),
+        levels=jnp.zeros((len(model.messengers), 3)), tick=zero, step=zero, epoch=zero, cursor=zero, lap=zero,
+        key=jax.random.key(seed), errors=zero)
+    return jax.tree.map(jnp.copy, state)  # a chunk gives its memory away, so no two arrays may share one
+
+
+def resting(model: Model, tissue: LazyTissue) -> tuple[Float[jax.Array, "B C slot"], tuple[jax.Array, ...]]:
+    """Channels and calm leaves of every slot at rest."""
+    index = tissue.plastic.index
+    leaves, structure = jax.tree.flatten(model.synapse)
+    here = jax.tree.unflatten(structure, [leaf[index] if leaf.ndim else leaf for leaf in leaves])
+    state = init_state(here, index.shape)
+    return jnp.stack(to_channels(tissue.layout, state), axis=1), to_calm(tissue.layout, state)
+
+
+def _axons(blocks: Blocks, delay: np.ndarray) -> Axons:
+    alike = delay.size == 0 or (delay == delay[0]).all()
+    lag = np.asarray(delay[0] if delay.size else 1, np.int32) if alike else \
+        spread(blocks, delay, 1).astype(np.uint8 if delay.max() < 256 else np.int32)
+    return Axons(*(jnp.asarray(a) for a in (blocks.first, blocks.owner, blocks.post, blocks.index, lag)))
+
+
+def _input_scale(wiring: Wiring, largest_strength: float | int, headroom: float | int) -> tuple[float, int]:
+    """Fixed-point units per unit of input, and the units of a single input beyond which a sum might overflow."""
+    strongest, count = np.zeros(wiring.neurons), np.zeros(wiring.neurons, np.int64)
+    weight = np.broadcast_to(wiring.weight, wiring.post.shape)
+    fixed = np.broadcast_to(wiring.fixed_weight, wiring.fixed_post.shape)
+    for post, values in ((wiring.post, np.abs(weight) * largest_strength), (wiring.fixed_post, np.abs(fixed))):
+        strongest += np.bincount(post, values, wiring.neurons)
+        count += np.bincount(post, minlength=wiring.neurons)
+    scale = fixed_scale(max(float(strongest.max(initial=0.0)), SMALLEST) * headroom, 1)
+    return scale, (2**31 - 1) // max(int(count.max(initial=1)), 1)
+
+
+def _voxels(space: Space | None, blocks: Blocks) -> tuple[Voxels | None, tuple]:
+    if space is None:
+        return None, ()
+    spines = space.grid.voxel_of(space.spines, "spine position")
+    boutons = space.grid.voxel_of(space.boutons, "bouton position")
+    near = None if space.distance is None else offset_class(space.grid, spines, boutons)
+    crowd = int(np.bincount(spines, minlength=1).max(initial=1))
+    amounts = [max(most, SMALLEST) * 1.001 for most in space.most_molecules]
+    scales = [fixed_scale(most, crowd) for most in amounts]
+    room = [int((2**31 - 1) / (most * scale + 0.5)) for most, scale in zip(amounts, scales, strict=True)]
+    put = lambda values: jnp.asarray(spread(blocks, values), jnp.int32)  # noqa: E731
+    same = bool((spines == boutons).all())
+    count = jnp.asarray(np.bincount(boutons, minlength=space.grid.n_voxels), jnp.int32)
+    return Voxels(put(spines), None if same else put(boutons), None if near is None else put(near), count,
+                  jnp.asarray(room, jnp.int32)), tuple(jnp.asarray(scale, float) for scale in scales)
+

@@ -1,0 +1,215 @@
+"""One block of the lazy network: neurons advance, spikes are noted, rows of axons that spiked are brought up to date.
+
+A block is as long as the shortest dendritic delay allows, so nothing that happens in it can reach a neuron within it:
+neurons first take all its steps, then the rows are processed with every spike time known.
+
+Nothing is lost when an array is full: axons that do not fit into one pass over the rows wait for the next pass of the
+same block, several spikes of one axon in a block are passes in time order, and when a neuron's ring runs short all rows
+are brought up to date at the end of the block, after which the ring may forget.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from retrojax import native
+from retrojax.engine.lazy.collect import Batch, Moment, collect
+from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
+from retrojax.engine.lazy.replay import Outcome, post_taus, replay
+from retrojax.engine.lazy.state import LazyState, LazyTissue, Spiked, Times
+from retrojax.engine.model import Model
+from retrojax.engine.network import OutsidePlan, outside_spikes, plan_outside, turn, with_background
+from retrojax.errors import ErrorBit
+from retrojax.numerics import decay
+from retrojax.space import from_fixed, to_fixed
+
+
+class BlockPlan(NamedTuple):
+    """What a block needs of the parameters, computed once per chunk.
+
+    - `outside`: plan of the sources and the background. `fixed`: fixed-point input per spike of the synapses that are
+      not plastic, one for all or by slot.
+    """
+
+    outside: OutsidePlan
+    fixed: Array
+
+
+def plan_block(model: Model, tissue: LazyTissue) -> BlockPlan:
+    """The plan of a model; call it inside the traced function and outside the loop."""
+    return BlockPlan(plan_outside(model), fixed_units(model, tissue))
+
+
+def run_block(
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan, flush: Array
+) -> tuple[LazyState, UInt32[Array, " N"], Array]:
+    """Advance by one block; with `flush`, bring everything up to date at its end.
+
+    **Returns** the state, the neurons' spikes (a bit per step), and [1, passes, more than one, early sync, synapses].
+    """
+    state, spiked, seen = _advance(model, tissue, state, times, plan)
+    outside = _outside(model, state, times, plan)
+    state, short = note(state, spiked, seen, tissue.layout.post_read)
+    bits = state.fired & jnp.uint32(0xFFFFFF)
+    here = (state.step // times.block) % times.history
+    history = state.history.at[here].set(jnp.concatenate([bits, packed(outside)]))
+    state = eqx.tree_at(lambda s: s.history, state, history)
+    early = short & ~flush
+    pending = _arriving(state, times)
+    state, passes = touch(model, tissue, state, times, seen, pending, flush | short)
+    waiting = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
+    state = eqx.tree_at(lambda s: s.waiting, state, waiting)
+    cursor, lap = turn(model.drive, state.cursor + times.block, state.lap)
+    state = eqx.tree_at(lambda s: (s.step, s.cursor, s.lap), state, (state.step + times.block, cursor, lap))
+    count = jnp.stack([jnp.ones_like(passes[0]), passes[0], (passes[0] > 1).astype(jnp.int32),
+                       early.astype(jnp.int32), passes[1]])
+    return state, bits, count
+
+
+def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan):
+    """Neurons through all steps of the block; their spikes [L, N], and traces before these, [L, Q, N]."""
+    arriving, waiting = take(state.waiting, (state.step // times.block) % times.ahead)
+    taus = post_taus(model.synapse)
+
+    def one(carry, entry):
+        (neurons, post), (number, arriving) = carry, entry
+        currents = from_fixed(arriving, tissue.input_scale)
+        cursor, lap = turn(model.drive, state.cursor + number, state.lap)
+        excitation = with_background(model, plan.outside.background, currents[0], cursor, lap, state.key)
+        neurons, spiked = model.neurons.step(neurons, model.dt, excitation, currents[1])
+        before = jnp.stack([y * decay(model.dt, tau) for y, tau in zip(post, taus, strict=True)]) if taus else post
+        return (neurons, before + spiked), (spiked, before)
+
+    start = (state.neurons, state.post)
+    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, (jnp.arange(times.block), arriving))
+    return eqx.tree_at(lambda s: (s.neurons, s.post, s.waiting), state, (neurons, post, waiting)), spiked, seen
+
+
+def _outside(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> Spiked:
+    """Spikes of the sources in every step of the block, [L, Q]."""
+
+    def one(number):
+        cursor, lap = turn(model.drive, state.cursor + number, state.lap)
+        return outside_spikes(model.drive, plan.outside.drive, cursor, lap, state.key)
+
+    return jax.vmap(one)(jnp.arange(times.block))
+
+
+def packed(spiked: Spiked) -> UInt32[Array, " N"]:
+    """A bit per step of the block."""
+    weight = jnp.left_shift(jnp.uint32(1), jnp.arange(spiked.shape[0], dtype=jnp.uint32))
+    return jnp.sum(spiked * weight[:, None], axis=0, dtype=jnp.uint32)
+
+
+def take(waiting: Int[Array, "D L 2 N"], here: Int[Array, ""]) -> tuple[Array, Array]:
+    """The input of turn `here`, [L, 2, N], and `waiting` with it taken out."""
+    plain = lambda: (waiting[here], waiting.at[here].set(0))  # noqa: E731
+    if not native.ready():
+        return plain()
+    return jax.lax.platform_dependent(cpu=lambda: native.take(here, waiting), default=plain)
+
+
+def note(
+    state: LazyState, spiked: Spiked, seen: Float[Array, "L Q N"], post_read: tuple[int, ...]
+) -> tuple[LazyState, Array]:
+    """Spikes of the block into the rings; and whether a ring could not take another block without forgetting a spike
+    that is pending somewhere."""
+    plain = lambda: _note(state, spiked, seen, post_read)  # noqa: E731
+    read = jnp.asarray(post_read, jnp.int32)
+    fast = lambda: native.note(  # noqa: E731
+        spiked, seen, read, state.step, state.synced, state.fired, state.ring, state.ring_post)
+    short, fired, ring, before = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    return eqx.tree_at(lambda s: (s.fired, s.ring, s.ring_post), state, (fired, ring, before)), short
+
+
+def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
+    size = state.ring.shape[0]
+    rank = jnp.arange(size)[:, None]
+
+    def one(carry, entry):
+        ring, before, most = carry
+        number, fired, traces = entry
+        # spikes that everything has seen are left to fall out, so only the recent ones move up
+        kept = jnp.minimum(jnp.sum(ring > state.synced, axis=0), size - 1)
+        moves = fired & (rank <= kept)
+        newest = traces[jnp.asarray(post_read, jnp.int32)]
+        ring = jnp.where(moves, jnp.roll(ring, 1, axis=0).at[0].set(state.step + 1 + number), ring)
+        before = jnp.where(moves, jnp.roll(before, 1, axis=1).at[:, 0].set(newest), before)
+        return (ring, before, jnp.maximum(most, jnp.max(jnp.where(fired, kept, 0)))), None
+
+    steps = jnp.arange(spiked.shape[0], dtype=jnp.int32)
+    start = (state.ring, state.ring_post, jnp.zeros((), int))
+    (ring, before, most), _ = jax.lax.scan(one, start, (steps, spiked, seen))
+    total = (state.fired >> 24) + spiked.sum(axis=0, dtype=jnp.uint32)
+    return most >= size - spiked.shape[0], (total << 24) | packed(spiked), ring, before
+
+
+def _arriving(state: LazyState, times: Times) -> UInt32[Array, " A"]:
+    """Axons whose spikes reach their synapses in this block, a bit per step."""
+    blocks, steps = divmod(times.axonal, times.block)
+    now = state.step // times.block
+    late = state.history[(now - blocks) % times.history]
+    if not steps:
+        return late
+    later = state.history[(now - blocks - 1) % times.history]
+    return ((late << steps) | (later >> (times.block - steps))) & jnp.uint32(2**times.block - 1)
+
+
+def touch(
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, seen: Float[Array, "L Q N"],
+    pending: UInt32[Array, " A"], flush: Bool[Array, ""],
+) -> tuple[LazyState, Int[Array, "2"]]:
+    """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind."""
+    if not tissue.ids.size:  # nothing is ever behind
+        return eqx.tree_at(lambda s: s.synced, state, state.step + times.block), jnp.zeros(2, jnp.int32)
+    landing = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
+
+    def unfinished(carry):
+        _, _, sync, left, _, _ = carry
+        return left | (flush & ~sync)
+
+    def one(carry):
+        state, pending, sync, left, begin, passes = carry
+        sync, begin = sync | ~left, jnp.where(left, begin, 0)
+        moment = Moment(state.step, state.step + times.block, sync, landing, begin)
+        batch, pending, state = collect(tissue, state, pending, moment)
+        outcome = replay(model, tissue, state, batch, moment, seen)
+        state = put(model, tissue, state, times, batch, outcome)
+        head = batch.block == tissue.plastic.first[jnp.minimum(batch.axon, state.touched.size - 1)]
+        pre = state.pre.at[:, jnp.where(head & ~sync, batch.axon, state.touched.size)].set(outcome.pre, mode="drop")
+        state = eqx.tree_at(lambda s: s.pre, state, pre)
+        counted = jnp.stack([~sync * 1, ~sync * batch.used]).astype(jnp.int32)
+        return state, pending, sync, batch.left, batch.following, passes + counted
+
+    none = jnp.zeros((), jnp.int32)
+    start = (state, pending, jnp.asarray(False), jnp.any(pending != 0), none, jnp.zeros(2, jnp.int32))
+    state, _, synced, _, _, passes = jax.lax.while_loop(unfinished, one, start)
+    return eqx.tree_at(lambda s: s.synced, state, jnp.where(synced, state.step + times.block, state.synced)), passes
+
+
+def put(
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, batch: Batch, outcome: Outcome
+) -> LazyState:
+    """Rows into their blocks, and what they sent, in fixed point, on its way to the somata."""
+    weight = model.weight if not model.weight.ndim else model.weight[tissue.plastic.index[batch.block]]
+    units = to_fixed(jnp.where(batch.target >= 0, outcome.sent * weight, 0.0), tissue.input_scale)
+    plain = lambda: _put(tissue, state, times, batch, outcome, units)  # noqa: E731
+    fast = lambda: native.put(  # noqa: E731
+        outcome.rows, batch.block, batch.now, batch.target, units, tissue.plastic.delay, batch.used, tissue.most_input,
+        outcome.hot, state.cells, state.waiting, state.hot)
+    over, cells, waiting, hot = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    errors = state.errors | jnp.where(over, int(ErrorBit.INPUT_OVERFLOW), 0)
+    return eqx.tree_at(lambda s: (s.cells, s.waiting, s.hot, s.errors), state, (cells, waiting, hot, errors))
+
+
+def _put(tissue: LazyTissue, state: LazyState, times: Times, batch: Batch, outcome: Outcome, units):
+    place = jnp.where(batch.axon < state.touched.size, batch.block, state.cells.shape[0])
+    cells = state.cells.at[place].set(jnp.stack(outcome.rows, axis=1), mode="drop")
+    delay = tissue.plastic.delay
+    lag = delay if not delay.ndim else delay[batch.block].astype(jnp.int32)
+    waiting = add_input(state.waiting, times, batch.now[:, None] + lag, jnp.maximum(batch.target, 0), units)
+    hot = state.hot.at[place].set(outcome.hot, mode="drop")
+    return jnp.any(jnp.abs(units) > tissue.most_input), cells, waiting, hot

@@ -1,0 +1,123 @@
+"""Field and slow steps on rows in blocks.
+
+A messenger that quiet synapses do not make, and whose sensing concerns calm leaves alone, takes its step with the rows
+as they are (`stock`). For every other one, and for slow steps, all rows are up to date when the step is called.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from retrojax.engine.field_step import FieldPlan, emit, sense, slow_change
+from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels
+from retrojax.engine.lazy.replay import decayed, with_traces
+from retrojax.engine.lazy.state import LazyState, LazyTissue
+from retrojax.engine.lazy.stock import take_stock
+from retrojax.engine.model import Model
+from retrojax.engine.rows import Synapse, SynapseState
+from retrojax.errors import ErrorBit
+from retrojax.space import advance, from_fixed, own_spine, to_fixed
+from retrojax.types import Scalar
+from retrojax.units import MOLECULES_PER_NM_UM3
+
+
+def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan) -> LazyState:
+    """One step of messenger number `which`; the same as `engine.field_step.field_step`, for rows in blocks."""
+    messenger = model.messengers[which]
+    sparse = messenger.name in tissue.layout.sparse
+    with jax.named_scope(f"field_{messenger.name}"):
+        state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
+        state = _spread(tissue, state, which, plan, total, molecules, most)
+        conc = concentration(model, tissue, state, which, plan)
+        synapse, held = unpacked(model, tissue, state)
+        held = sense(synapse, held, messenger.name, conc, plan.elapsed)
+        level = _level(messenger, tissue, state.fields[which], conc)
+    # a sparse messenger leaves the rows alone; not touching the array spares a copy of it
+    state = kept(tissue, state, held, rows=not sparse)
+    return eqx.tree_at(lambda s: s.levels, state, state.levels.at[which].set(level))
+
+
+def slow_step(model: Model, tissue: LazyTissue, state: LazyState, elapsed: Scalar) -> LazyState:
+    """Expression of long-term change in all rows."""
+    synapse, held = unpacked(model, tissue, state)
+    held = slow_change(synapse, held, elapsed)
+    return kept(tissue, state, held)
+
+
+def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, rows: bool = True) -> LazyState:
+    """The state with `held` in all slots but free ones, which never change; without `rows`, its calm leaves alone."""
+    live = tissue.plastic.post >= 0
+    calm = tuple(old if new is old else jnp.where(live, new, old)
+                 for new, old in zip(to_calm(tissue.layout, held), state.calm, strict=True))
+    cells = jnp.where(live[:, None], packed(tissue, held), state.cells) if rows else state.cells
+    return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm))
+
+
+def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synapse, SynapseState]:
+    """The synapse with its parameters by slot, and the state of all slots as their rows stand, with the traces now."""
+    synapse = synapse_of(tissue.layout, model.synapse, tissue.plastic.index)
+    held = from_channels(tissue.layout, synapse, list(jnp.moveaxis(state.cells, 1, 0)), list(state.calm))
+    owner = tissue.plastic.owner
+    pre = decayed(synapse, list(state.pre), (state.step - state.arrived) * model.dt)
+    target = jnp.maximum(tissue.plastic.post, 0)
+    return synapse, with_traces(synapse, held, [x[owner, None] for x in pre], [x[target] for x in state.post])
+
+
+def packed(tissue: LazyTissue, held: SynapseState) -> Float[Array, "B C slot"]:
+    """Rows in blocks."""
+    return jnp.stack(to_channels(tissue.layout, held), axis=1)
+
+
+def _emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
+    """What all spines made, from rows that are up to date: per voxel in fixed point, per synapse, and most of one."""
+    synapse, held = unpacked(model, tissue, state)
+    held, molecules = emit(synapse, held, model.messengers[which].name, plan.elapsed)
+    molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
+    units = to_fixed(molecules, tissue.deposit_scale[which])
+    grid, voxels = tissue.space
+    total = jnp.zeros(grid.n_voxels, jnp.int32).at[voxels.spines].add(units)
+    return kept(tissue, state, held), total, molecules, jnp.max(molecules)
+
+
+def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
+    """The same from rows as they are."""
+    stock = take_stock(model, tissue, state, which, plan.elapsed)
+    state = eqx.tree_at(lambda s: (s.cells, s.hot), state, (stock.cells, stock.hot))
+    return state, stock.total, stock.molecules, stock.most
+
+
+def _spread(tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most) -> LazyState:
+    """Deposit, diffusion and the spines' own history."""
+    scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
+    volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
+    source = from_fixed(total, scale).reshape(grid.shape) / (volume * plan.elapsed)
+    field = advance(plan.propagator, state.fields[which], source)
+    overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
+    errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
+    history = state.emitted[which]
+    if voxels.near is not None:
+        history = jnp.roll(history, 1, axis=0).at[0].set(molecules / plan.elapsed)
+    return eqx.tree_at(lambda s: (s.fields[which], s.emitted[which], s.errors), state, (field, history, errors))
+
+
+def concentration(
+    model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan
+) -> Float[Array, "B slot"]:
+    """Concentration at every bouton [nM]."""
+    _, voxels = tissue.space
+    amount = state.fields[which].reshape(-1)[voxels.spines if voxels.boutons is None else voxels.boutons]
+    if voxels.near is not None:
+        amount = amount + own_spine(plan.near, voxels.near, state.emitted[which])
+    return jnp.maximum(amount, 0.0) / model.messengers[which].volume_fraction
+
+
+def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:
+    """Mean over the box, mean and maximum over the boutons [nM]."""
+    _, voxels = tissue.space
+    if voxels.near is None:  # boutons of one voxel see the same, so counting them per voxel will do
+        count, conc = voxels.crowd, jnp.maximum(field.reshape(-1), 0.0) / messenger.volume_fraction
+    else:
+        count = tissue.plastic.post >= 0
+    mean = jnp.sum(conc * count) / jnp.maximum(jnp.sum(count), 1)
+    return jnp.stack([jnp.mean(field) / messenger.volume_fraction, mean, jnp.max(jnp.where(count > 0, conc, 0.0))])

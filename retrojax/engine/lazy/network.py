@@ -1,0 +1,93 @@
+"""The lazy network: blocks, field steps and slow steps of one chunk, in one compiled call."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from retrojax.engine.field_step import FieldPlan
+from retrojax.engine.lazy.block import BlockPlan, plan_block, run_block
+from retrojax.engine.lazy.field import field_step, slow_step
+from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
+from retrojax.engine.model import Model
+from retrojax.space import correction_kernel, plan
+
+RARELY = 60
+"""Slow steps after which everything is brought up to date where no rule has anything to do at one."""
+
+LONGEST_GAP = 2**27
+"""Steps after which everything is brought up to date in any case: a list of events cannot reach back 2^28 (`NEVER`)."""
+
+
+def run_chunk(
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, ticks: Int[Array, ""]
+) -> tuple[LazyState, LazyRecord]:
+    """Advance by `ticks` ticks, at most `times.chunk`. The memory of `state` is given away: do not use it again.
+
+    The number of ticks is data, so every chunk runs the same compiled code and splitting a run differently cannot
+    change one bit of it.
+    """
+    return _run_chunk((model, tissue, ticks), state, times)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: Times) -> tuple[LazyState, LazyRecord]:
+    model, tissue, ticks = kept
+    plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
+    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[1]), jnp.uint32),
+                       jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32))
+
+    def body(number, carry):
+        return _tick(model, tissue, *carry, number, times, plans, blocks)
+
+    return jax.lax.fori_loop(0, ticks, body, (state, blank))
+
+
+def plan_fields(model: Model, tissue: LazyTissue, state: LazyState, times: Times) -> tuple[FieldPlan, ...]:
+    """Plans of all messengers for their field steps."""
+    if not model.messengers:
+        return ()
+    plans, (grid, voxels) = [], tissue.space
+    for messenger, every, history in zip(model.messengers, times.every, state.emitted, strict=True):
+        step = model.dt * (times.block * times.blocks * every)
+        near = jnp.zeros((8, 0)) if voxels.near is None else correction_kernel(
+            grid, messenger.diffusion, messenger.loss, step, tissue.near_distance, history.shape[0])
+        plans.append(FieldPlan(plan(grid, messenger.diffusion, messenger.loss, step), near, step))
+    return tuple(plans)
+
+
+def _tick(
+    model: Model, tissue: LazyTissue, state: LazyState, record: LazyRecord, number, times: Times,
+    plans: tuple[FieldPlan, ...], blocks: BlockPlan,
+):
+    """The blocks of a tick, then the field steps due, then the slow step if due."""
+    tick = state.tick + 1
+    due = [tick % every == 0 for every in times.every]
+    flush = tick % (times.resync if tissue.layout.slow else RARELY * times.resync) == 0
+    flush = flush | (tick % max(LONGEST_GAP // (times.block * times.blocks), 1) == 0)
+    for messenger, now in zip(model.messengers, due, strict=True):
+        flush = flush if messenger.name in tissue.layout.sparse else flush | now
+
+    def one(block, carry):
+        state, record = carry
+        last = flush & (block == times.blocks - 1)
+        state, spikes, passes = run_block(model, tissue, state, times, blocks, last)
+        most = jnp.maximum(record.passes[4], passes[4])
+        record = record._replace(spikes=record.spikes.at[number * times.blocks + block].set(spikes),
+                                 passes=(record.passes + passes).at[4].set(most))
+        return state, record
+
+    state, record = jax.lax.fori_loop(0, times.blocks, one, (state, record))
+    state = eqx.tree_at(lambda s: s.tick, state, tick)
+    for which, (now, plan_) in enumerate(zip(due, plans, strict=True)):
+        step = lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p)  # noqa: E731
+        state = _when(now, times.every[which] == 1, state, step)
+    elapsed = model.dt * (times.block * times.blocks * times.slow)
+    if tissue.layout.slow:
+        slow = tick % times.slow == 0
+        state = _when(slow, times.slow == 1, state, lambda s: slow_step(model, tissue, s, elapsed))
+    return state, record._replace(levels=record.levels.at[number].set(state.levels))
+
+
+def _when(due, always: bool, state: LazyState, step) -> LazyState:
+    return step(state) if always else jax.lax.cond(due, step, lambda s: s, state)

@@ -1,0 +1,67 @@
+"""Bytes of every array of a network on the lazy schedule, known before any of them is made."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from retrojax.engine.assemble import Wiring
+from retrojax.engine.lazy.assemble import DEFAULT, Options, plan_capacity
+from retrojax.engine.lazy.layout import plan_layout
+from retrojax.engine.lazy.replay import post_taus, pre_taus
+from retrojax.engine.lazy.state import Capacity, Times
+from retrojax.engine.lazy.wiring import owned_blocks
+from retrojax.engine.rows import Synapse
+
+NEURON_VARIABLES = 4
+"""State variables of a membrane, at most, in the catalogue."""
+
+
+def estimate(
+    synapse: Synapse, dt: float, wiring: Wiring, times: Times, voxels: int, near_steps: Sequence[int],
+    options: Options = DEFAULT, number: int = 4,
+) -> dict[str, int]:
+    """Bytes by array, largest first within a kind; those of synapses grow with their number, padding included.
+
+    **Arguments**
+
+    - `synapse`: the kind of synapse. `dt`: neuron step [ms]. `wiring`: all synapses.
+    - `voxels`: of the grid; 0 without messengers. `near_steps`: as in `Space`; empty without the own-spine term.
+    - `number`: bytes of a float.
+    """
+    layout, axons, messengers = plan_layout(synapse), wiring.neurons + wiring.sources, len(times.every)
+    owned = owned_blocks(wiring.pre, axons, options.slot, options.spare)
+    fixed = owned_blocks(wiring.fixed_pre, axons, options.slot)
+    capacity = plan_capacity(synapse, dt, times, [owned, fixed] if wiring.fixed_pre.size else [owned], options)
+    slots, fixed_slots = max(int(owned.sum()), 1) * options.slot, int(fixed.sum()) * options.slot
+    return {
+        "synapse rows": number * len(layout.kept) * slots,
+        "synapse leaves of field steps": number * len(layout.calm) * slots,
+        "synapse targets and index": 8 * slots + 4 * slots // options.slot + 4 * wiring.ids.size,
+        "synapse marks": slots * (1 + len(layout.sparse)),
+        "synapse delays": _delay_bytes(wiring.delay) * slots,
+        "synapse weights": number * wiring.weight.size if wiring.weight.ndim else 0,
+        "synapse voxels": 4 * slots * (3 if near_steps else 1) * (messengers > 0),
+        "release history": number * slots * sum(near_steps),
+        "fixed synapses": fixed_slots * (8 + _delay_bytes(wiring.fixed_delay)) + number * wiring.fixed_weight.size,
+        "axons": axons * (4 * (4 + capacity.landings + times.history) + number * len(pre_taus(synapse))),
+        "neurons": wiring.neurons * (
+            capacity.ring * (4 + number * len(layout.post_read))
+            + number * (NEURON_VARIABLES + len(post_taus(synapse)))),
+        "input under way": 4 * times.ahead * times.block * 2 * wiring.neurons,
+        "messenger fields": (number * messengers + 4) * voxels,
+        "spike record of a chunk": 4 * times.chunk * times.blocks * wiring.neurons,
+        "fixed synapses' input in units": 4 * fixed_slots if wiring.fixed_weight.size > 1 else 0,
+        "one pass over rows": _pass_bytes(len(layout.kept), capacity, options.slot, number),
+    }
+
+
+def _delay_bytes(delay: np.ndarray) -> int:
+    """Bytes per synapse; none where all delays are the same."""
+    if delay.size == 0 or (delay == delay[0]).all():
+        return 0
+    return 1 if delay.max() < 256 else 4
+
+
+def _pass_bytes(channels: int, capacity: Capacity, slot: int, number: int) -> int:
+    """Rows of a pass twice, and the events of their synapses."""
+    return capacity.blocks * slot * (2 * number * channels + 4 * (capacity.ring + capacity.landings + 6))

@@ -1,0 +1,181 @@
+"""The data of a network on the lazy schedule, in the same four kinds as on the clocked one."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+from jax import Array
+from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
+
+from retrojax.engine.lazy.layout import Layout
+from retrojax.engine.model import Neurons
+from retrojax.space import Grid
+from retrojax.types import Field, Scalar, SeedKey
+
+LONG_AGO = -(2**29)
+"""Oldest stamp: of a spike that a ring has never held, or that is so old that it no longer matters."""
+
+
+class Capacity(NamedTuple):
+    """Static sizes of the arrays that hold what is in flight; none of them can lose a spike (see `block`).
+
+    - `blocks`: how many are brought up to date in one pass; more are done in further passes.
+    - `ring`: spikes a neuron remembers; when one runs short, everything is brought up to date early.
+    - `landings`: spikes of one axon whose calcium may be under way at once; 0 where it lands with the spike.
+    - `tile`: synapses replayed together.
+    """
+
+    blocks: int
+    ring: int
+    landings: int
+    tile: int
+
+
+class Times(NamedTuple):
+    """Static time structure, in neuron steps unless said otherwise.
+
+    - `block`: steps that neurons advance before the rows are processed; at most the shortest dendritic delay.
+    - `blocks`: blocks per tick; a tick is the shortest field step. `every`, `slow`, `chunk`: as in `Clocks`, in ticks.
+    - `axonal`: delay from a spike to its synapses.
+    - `history`: blocks of spikes on their way along the axons. `ahead`: blocks of input on its way to the somata.
+    - `resync`: ticks after which everything is brought up to date at the latest.
+    """
+
+    block: int
+    blocks: int
+    every: tuple[int, ...]
+    slow: int
+    chunk: int
+    axonal: int
+    history: int
+    ahead: int
+    resync: int
+
+    @property
+    def epoch(self) -> int:
+        """Steps after which the step counter starts anew: whole turns of every ring, below 2^30."""
+        turn = self.block * self.history * self.ahead
+        return 2**30 // turn * turn
+
+
+class Axons(eqx.Module):
+    """Synapses of one projection, in blocks of slots owned by axons (`wiring`).
+
+    - `first`: axon a owns blocks first[a] to first[a + 1].
+    - `owner`: axon of every block.
+    - `post`: target of every slot, -1 where it is free. `index`: its synapse in the order of the model's arrays.
+    - `delay`: dendritic delay [steps], one for all or one per slot.
+    """
+
+    first: Int[Array, " A1"]
+    owner: Int[Array, " B"]
+    post: Int[Array, "B slot"]
+    index: Int[Array, "B slot"]
+    delay: Integer[Array, "..."]
+
+
+class Voxels(eqx.Module):
+    """Voxels of spines and boutons, by slot; free slots hold any voxel. `near`: offset class of the own-spine term.
+
+    `boutons` is None where each lies in its spine's voxel, `near` where no own-spine term is wanted. `crowd`: boutons
+    in every voxel. `room`: spines in one voxel that each messenger's deposit scale allows for.
+    """
+
+    spines: Int[Array, "B slot"]
+    boutons: Int[Array, "B slot"] | None
+    near: Int[Array, "B slot"] | None
+    crowd: Int[Array, " V"]
+    room: Int[Array, " M"]
+
+
+class LazyTissue(eqx.Module):
+    """Wiring and geometry; changes only on the host.
+
+    - `ids`: permanent id of every plastic synapse, in the model's order. `plastic`, `fixed`: the two projections.
+    - `voxels`: where plastic synapses lie; None without messengers.
+    - `input_scale`: fixed-point units per unit of input. `most_input`: units of a single input
+      beyond which a sum might overflow.
+    - `deposit_scale`: units per molecule and messenger.
+    - `grid`, `near_distance` [um], `layout`, `capacity`: static.
+    """
+
+    ids: Int[Array, " S"]
+    plastic: Axons
+    fixed: Axons | None
+    voxels: Voxels | None
+    input_scale: Scalar
+    most_input: Int[Array, ""]
+    deposit_scale: tuple[Scalar, ...]
+    grid: Grid | None = eqx.field(static=True)
+    near_distance: float = eqx.field(static=True)
+    layout: Layout = eqx.field(static=True)
+    capacity: Capacity = eqx.field(static=True)
+
+    @property
+    def space(self) -> tuple[Grid, Voxels]:
+        """Grid and voxels of a network that has messengers."""
+        assert self.grid is not None and self.voxels is not None
+        return self.grid, self.voxels
+
+
+class LazyState(eqx.Module):
+    """Everything the next step needs. Times are steps of the present epoch and may be negative (before it).
+
+    - `cells`: channels of the plastic synapses, by block. `calm`: their leaves that only field and slow steps change.
+    - `hot`: synapses that may be making a messenger though nothing happens to them, for those of `layout.sparse`: above
+      the floor of its synthesis when last looked at, or with something made and not handed over.
+    - `touched`: when an axon's rows were last brought up to date.
+    - `arrived`, `pre`: last spike of an axon at its synapses, and its traces just after it, [trace, axon].
+    - `arrivals`: of every axon: number of spikes at its synapses so far, then the times of the last ones.
+    - `post`: postsynaptic traces now, [trace, neuron].
+    - `marks`: spikes of its target, modulo 256, that a synapse has seen. `fired`: of every neuron, in the top byte its
+      spikes modulo 256, below a bit per step of the last block.
+    - `ring`: times of every neuron's last spikes, newest first, [spike, neuron]. `ring_post`: its traces just before
+      each of them.
+    - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
+      receptor, neuron).
+    - `synced`: when everything was last brought up to date.
+    - `fields`, `emitted`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
+    - `step`, `epoch`: the present.
+    """
+
+    cells: Float[Array, "B C slot"]
+    calm: tuple[Float[Array, "B slot"], ...]
+    hot: Bool[Array, "B J slot"]
+    touched: Int[Array, " A"]
+    arrived: Int[Array, " A"]
+    pre: Float[Array, "P A"]
+    arrivals: Int[Array, "A F1"]
+    post: Float[Array, "Q N"]
+    neurons: Neurons
+    marks: UInt8[Array, "B slot"]
+    fired: UInt32[Array, " N"]
+    ring: Int[Array, "K N"]
+    ring_post: Float[Array, "R K N"]
+    history: UInt32[Array, "H A"]
+    waiting: Int[Array, "D L 2 N"]
+    synced: Int[Array, ""]
+    fields: tuple[Field, ...]
+    emitted: tuple[Float[Array, "_ B slot"], ...]
+    levels: Float[Array, "M 3"]
+    tick: Int[Array, ""]
+    step: Int[Array, ""]
+    epoch: Int[Array, ""]
+    cursor: Int[Array, ""]
+    lap: Int[Array, ""]
+    key: SeedKey
+    errors: Int[Array, ""]
+
+
+class LazyRecord(NamedTuple):
+    """What a chunk hands to the recorders; entries past the ticks that ran are stale.
+
+    - `spikes`: of every block, a bit per step and neuron. `levels`: of every messenger after every tick.
+    - `passes`: [blocks, passes over rows, blocks that needed more than one, early syncs, most blocks touched in one].
+    """
+
+    spikes: UInt32[Array, "T N"]
+    levels: Float[Array, "T M 3"]
+    passes: Int[Array, "5"]
+
+
+Spiked = Bool[Array, "L N"]

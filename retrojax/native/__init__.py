@@ -1,0 +1,18 @@
+"""Data movement on the CPU in C, through `jax.ffi`: gathers, sorted lists and sums that XLA does slowly there.
+
+Nothing here computes biology. Every primitive has its counterpart in plain JAX in `engine/lazy`, which other devices
+and machines without a C compiler use; both give the same bits. `RETROJAX_NATIVE=0` turns this off.
+"""
+
+from retrojax.native.loading import ready as ready, status as status
+from retrojax.native.primitives import (
+    collect as collect,
+    deliver as deliver,
+    note as note,
+    put as put,
+    settle as settle,
+    stock as stock,
+    take as take,
+)
+
+__all__ = ["collect", "deliver", "note", "put", "ready", "settle", "status", "stock", "take"]

@@ -1,0 +1,211 @@
+// From pending axons to their blocks, and a list of the synapses in them that have something pending, busiest first.
+// See engine/lazy/collect.py.
+#include "pending.h"
+
+enum { AHEAD = 8 };
+
+typedef struct {
+  const uint8_t *cells;
+  const int32_t *first, *post, *ring;
+  const uint32_t *fired;
+  int32_t start, stop, sync, landing, begin;
+  uint8_t *marks;
+  int32_t *touched, *arrived, *arrivals;
+  int32_t *block, *axon, *now, *since, *quiet;
+  uint8_t *rows, *last;
+  int32_t *target, *lane, *count, *events, *spike;
+  int64_t channels, slot, width, neurons, arrivals1, blocks, lanes;
+  int used;  // blocks chosen
+  int32_t next, left, lost;
+  struct Found *found;
+  Landings *landings;  // of every block chosen, if landings are kept at all
+  int32_t *histogram;         // of every part: synapses with so many events; later where the next of them goes
+} Job;
+
+// What the first round finds out about 16 slots in a row: pending spikes of their targets, those of them after the touch
+// or at it, all events before it, and in which slots there are any.
+typedef struct Found {
+  uint8_t newer[LANES], beyond[LANES], count[LANES];
+  uint32_t busy;
+} Found;
+
+// A target's word holds how many spikes it has fired (its top byte) and in which steps of this block (a bit each); a
+// synapse's mark how many it has seen. Hence what is pending, without a look at the spikes themselves.
+static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *marks, int step, int sync, Found *f,
+                          uint8_t *last) {
+  uint32_t word[LANES];
+  for (int s = 0; s < LANES; s++) word[s] = fired[post[s] < 0 ? 0 : post[s]];
+  // with a sync everything up to the end of the block is an event; else what falls on the step itself is not
+  uint32_t at = sync ? 0 : 1u << step, after = sync ? 0 : (0xffffff & ~((1u << step) - 1)) & ~at;
+  uint32_t busy = 0;
+  for (int s = 0; s < LANES; s++) {
+    uint8_t total = (uint8_t)(word[s] >> 24), later = (uint8_t)__builtin_popcount(word[s] & after);
+    uint8_t here = (word[s] & at) != 0, live = post[s] >= 0;
+    f->newer[s] = live ? (uint8_t)(total - marks[s]) : 0;
+    f->beyond[s] = later + here;
+    f->count[s] = live ? (uint8_t)(total - marks[s] - later - here) : 0;
+    last[s] = here * POST;
+    marks[s] = (uint8_t)(total - later);
+  }
+  for (int s = 0; s < LANES; s++) busy |= (uint32_t)(f->count[s] > 0) << s;
+  f->busy = busy;
+}
+
+// Copy the blocks of this part, and count the events of their synapses.
+static void count_part(void *p, int part, int parts) {
+  Job *j = (Job *)p;
+  int32_t *histogram = j->histogram + part * 256;
+  memset(histogram, 0, 256 * sizeof *histogram);
+  int64_t slot = j->slot, bytes = slot * j->width;
+  int64_t from = cut(j->used, part, parts), to = cut(j->used, part + 1, parts);
+  for (int64_t b = from; b < to; b++) {
+    if (b + AHEAD < to) {
+      const uint8_t *next = j->cells + j->block[b + AHEAD] * j->channels * bytes;
+      for (int64_t byte = 0; byte < j->channels * bytes; byte += 64) __builtin_prefetch(next + byte, 1);
+    }
+    int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
+    const uint8_t *cell = j->cells + j->block[b] * j->channels * bytes;
+    for (int64_t c = 0; c < j->channels; c++) copy_lines(j->rows + (c * j->blocks + b) * bytes, cell + c * bytes, bytes);
+    const Landings *l = j->landings ? j->landings + b : NULL;
+    for (int64_t s = 0; s < slot; s += LANES) {
+      int64_t lane = b * slot + s, place = j->block[b] * slot + s;
+      const int32_t *post = j->post + place;
+      Found *f = j->found + lane / LANES;
+      memcpy(j->target + lane, post, LANES * 4);
+      search(post, j->fired, j->marks + place, j->now[b] - j->start - 1, j->sync, f, j->last + lane);
+      for (int k = 0; l && l->n && k < LANES; k++) {
+        int landed;
+        if (post[k] < 0) continue;
+        int count = merge(j->ring, j->neurons, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
+        f->count[k] = (uint8_t)count;
+        if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
+        f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
+      }
+      for (uint32_t busy = f->busy; busy; busy &= busy - 1) histogram[f->count[__builtin_ctz(busy)]]++;
+    }
+  }
+}
+
+// List the synapses of this part that have events, each at its place in the order.
+static void list_part(void *p, int part, int parts) {
+  Job *j = (Job *)p;
+  int32_t *next = j->histogram + part * 256;
+  int64_t slot = j->slot, lanes = j->lanes, neurons = j->neurons;
+  for (int64_t b = cut(j->used, part, parts); b < cut(j->used, part + 1, parts); b++) {
+    int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
+    const Landings *l = j->landings ? j->landings + b : NULL;
+    for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
+      const Found *f = j->found + first / LANES;
+      for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
+        int k = __builtin_ctz(busy), count = f->count[k], unused;
+        int64_t lane = first + k;
+        int32_t at = next[count]++, *out = j->events + at, target = j->target[lane];
+        j->lane[at] = (int32_t)lane, j->count[at] = count;
+        if (j->spike) j->spike[at] = f->newer[k] - 1;
+        if (l && l->n) {
+          merge(j->ring, neurons, target, f->newer[k], touched, before, l, out, lanes, &unused);
+          continue;
+        }
+        const int32_t *stamp = j->ring + (f->newer[k] - 1) * neurons + target;
+        for (int e = 0; e < count; e++, stamp -= neurons) out[e * lanes] = (*stamp - touched) * 4 + POST;
+      }
+    }
+  }
+}
+
+// Note the spike of an axon at its synapses; and whether one is forgotten whose calcium is still under way.
+static void arrive(Job *j, int64_t a, int32_t now) {
+  j->arrived[a] = now;
+  int32_t size = (int32_t)j->arrivals1 - 1, *own = j->arrivals + a * j->arrivals1;
+  if (!size) return;
+  int32_t *old = own + 1 + own[0] % size;
+  if (own[0] >= size && *old + j->landing > now) j->lost = 1;
+  *old = now, own[0]++;
+}
+
+// Choose axons in order while their blocks fit; take them off `pending`, and note when they were touched.
+static void choose(Job *j, uint32_t *pending, int64_t axons) {
+  int again = 0;
+  j->next = 0, j->left = 0;
+  for (int64_t a = j->begin; a < axons; a++) {
+    if (!j->sync) {
+      uint64_t eight[4];
+      while (a + 8 <= axons && (memcpy(eight, pending + a, 32), !(eight[0] | eight[1] | eight[2] | eight[3]))) a += 8;
+      if (a >= axons) break;
+    }
+    if (j->sync ? j->touched[a] >= j->stop : !pending[a]) continue;
+    int32_t from = j->first[a], to = j->first[a + 1];
+    if (from == to) {
+      pending[a] = 0;
+      continue;
+    }
+    if (j->used + to - from > j->blocks) {
+      j->next = (int32_t)a, j->left = 1;
+      return;
+    }
+    int32_t now = j->sync ? j->stop : j->start + 1 + __builtin_ctz(pending[a]), touched = j->touched[a];
+    for (int32_t b = from; b < to; b++, j->used++) {
+      j->block[j->used] = b, j->axon[j->used] = (int32_t)a, j->now[j->used] = now, j->since[j->used] = touched;
+      j->quiet[j->used] = j->arrived[a];
+      if (!j->landings) continue;
+      if (b == from)
+        sort_landings(j->arrivals + a * j->arrivals1, j->arrivals1 - 1, j->landing, touched, j->landings + j->used);
+      else j->landings[j->used] = j->landings[j->used - 1];
+    }
+    j->touched[a] = now;
+    if (!j->sync) {
+      pending[a] &= pending[a] - 1;
+      again |= pending[a] != 0;
+      arrive(j, a, now);
+    }
+    for (int64_t s = 0; s < (to - from) * j->slot; s += 16) __builtin_prefetch(j->post + from * j->slot + s);
+    for (int64_t s = 0; s < (to - from) * j->slot; s += 64) __builtin_prefetch(j->marks + from * j->slot + s);
+  }
+  // a pass that went on where another stopped: axons before may have further spikes in this block
+  for (int64_t a = 0; !j->sync && !again && a < j->begin; a++) again = pending[a] != 0;
+  j->left = again;
+}
+
+// inputs: cells first post ring fired moment, then aliased: pending marks touched arrived arrivals
+// outputs: block axon now since quiet rows target last lane count events spike sizes, then the aliased five
+// `spike` may have no element; sizes: blocks used, synapses listed, whether axons are left, where to go on, landings lost
+XLA_FFI_Error *retrojax_collect(XLA_FFI_CallFrame *f) {
+  if (is_query(f)) return NULL;
+  XLA_FFI_Buffer *cells = input(f, 0);
+  const int32_t *moment = IN(int32_t, 5);
+  Job j = {.cells = IN(uint8_t, 0), .first = IN(int32_t, 1), .post = IN(int32_t, 2), .ring = IN(int32_t, 3),
+           .fired = IN(uint32_t, 4), .start = moment[0], .stop = moment[1], .sync = moment[2], .landing = moment[3],
+           .begin = moment[4], .marks = OUT(uint8_t, 14), .touched = OUT(int32_t, 15), .arrived = OUT(int32_t, 16),
+           .arrivals = OUT(int32_t, 17), .block = OUT(int32_t, 0), .axon = OUT(int32_t, 1), .now = OUT(int32_t, 2),
+           .since = OUT(int32_t, 3), .quiet = OUT(int32_t, 4), .rows = OUT(uint8_t, 5), .target = OUT(int32_t, 6),
+           .last = OUT(uint8_t, 7), .lane = OUT(int32_t, 8), .count = OUT(int32_t, 9), .events = OUT(int32_t, 10),
+           .channels = cells->dims[1], .slot = cells->dims[2], .width = width_of(cells),
+           .neurons = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
+           .lanes = output(f, 8)->dims[0]};
+  j.spike = output(f, 11)->dims[0] ? OUT(int32_t, 11) : NULL;
+  int64_t axons = input(f, 6)->dims[0], most_events = output(f, 10)->dims[0];
+  j.found = scratch(0, (j.lanes / LANES + 1) * sizeof(Found));
+  j.landings = j.arrivals1 > 1 ? scratch(1, j.blocks * sizeof(Landings)) : NULL;
+  j.histogram = scratch(2, MOST_PARTS * 256 * sizeof(int32_t));
+  if (!j.found || (j.arrivals1 > 1 && !j.landings) || !j.histogram)
+    return fail(f, "retrojax: no memory left to sort pending synapses");
+  choose(&j, OUT(uint32_t, 13), axons);
+  int parts = parts_for(j.used * j.slot, 1024);
+  in_parts(count_part, &j, parts);
+  int32_t at = 0;
+  for (int64_t events = most_events; events > 0; events--)
+    for (int p = 0; p < parts; p++) {
+      int32_t *n = j.histogram + p * 256 + events, here = *n;
+      *n = at, at += here;
+    }
+  in_parts(list_part, &j, parts);
+  int32_t *sizes = OUT(int32_t, 12);
+  sizes[0] = j.used, sizes[1] = at, sizes[2] = j.left, sizes[3] = j.next, sizes[4] = j.lost;
+  for (int64_t b = j.used; b < j.blocks; b++)
+    j.block[b] = j.now[b] = j.since[b] = j.quiet[b] = 0, j.axon[b] = (int32_t)axons;
+  memset(j.target + j.used * j.slot, 0xff, (j.blocks - j.used) * j.slot * 4);
+  // the tile that ends the list is padded with synapses that have no event
+  int64_t stop = at + 4096 < j.lanes ? at + 4096 : j.lanes;
+  for (int64_t k = at; k < stop; k++) j.lane[k] = 0, j.count[k] = 0;
+  return NULL;
+}

@@ -1,0 +1,55 @@
+// Spikes of a block into the rings of their neurons, newest first; and the input of a block out of its ring.
+// See engine/lazy/block.py.
+#include "common.h"
+
+// inputs: spiked seen read step synced, then aliased: fired ring before; outputs: short, then the aliased three
+XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
+  if (is_query(f)) return NULL;
+  const uint8_t *spiked = IN(uint8_t, 0), *seen = IN(uint8_t, 1);
+  const int32_t *read = IN(int32_t, 2);
+  int32_t step = *IN(int32_t, 3), synced = *IN(int32_t, 4);
+  uint8_t *runs_short = OUT(uint8_t, 0), *before = OUT(uint8_t, 3);
+  uint32_t *word = OUT(uint32_t, 1);
+  int32_t *ring = OUT(int32_t, 2);
+  int64_t steps = input(f, 0)->dims[0], neurons = input(f, 0)->dims[1], size = output(f, 2)->dims[0];
+  int64_t traces = input(f, 1)->dims[1], reads = output(f, 3)->dims[0];
+  int64_t width = width_of(output(f, 3)), room = size - steps;
+  *runs_short = 0;
+  for (int64_t n = 0; n < neurons; n++) word[n] &= 0xff000000u;
+  for (int64_t l = 0; l < steps; l++) {
+    const uint8_t *fired = spiked + l * neurons;
+    int64_t n = 0;
+    while (n < neurons) {
+      uint64_t eight;
+      if (n + 8 <= neurons && (memcpy(&eight, fired + n, 8), !eight)) { n += 8; continue; }
+      int64_t stop = n + 8 <= neurons ? n + 8 : neurons;
+      for (; n < stop; n++) {
+        if (!fired[n]) continue;
+        // spikes that everything has seen are left to fall out, so only the recent ones move up
+        int64_t kept = 0;
+        while (kept < size - 1 && ring[kept * neurons + n] > synced) kept++;
+        for (int64_t k = kept; k > 0; k--) ring[k * neurons + n] = ring[(k - 1) * neurons + n];
+        ring[n] = step + 1 + (int32_t)l;
+        for (int64_t r = 0; r < reads; r++) {
+          uint8_t *own = before + (r * size * neurons + n) * width;
+          for (int64_t k = kept; k > 0; k--) copy_one(own + k * neurons * width, own + (k - 1) * neurons * width, width);
+          copy_one(own, seen + ((l * traces + read[r]) * neurons + n) * width, width);
+        }
+        word[n] = (word[n] + (1u << 24)) | 1u << l;
+        if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
+      }
+    }
+  }
+  return NULL;
+}
+
+// inputs: here waiting(aliased); outputs: arriving waiting
+XLA_FFI_Error *retrojax_take(XLA_FFI_CallFrame *f) {
+  if (is_query(f)) return NULL;
+  int64_t bytes = 4;
+  for (int64_t k = 0; k < output(f, 0)->rank; k++) bytes *= output(f, 0)->dims[k];
+  uint8_t *from = OUT(uint8_t, 1) + *IN(int32_t, 0) * bytes;
+  memcpy(OUT(uint8_t, 0), from, bytes);
+  memset(from, 0, bytes);
+  return NULL;
+}

@@ -1,0 +1,122 @@
+"""The primitives as functions of arrays; what each does is written where its counterpart in plain JAX stands."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt8, UInt32
+
+
+def _like(*arrays: Array) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
+
+
+def collect(
+    cells: Float[Array, "B C slot"], first: Int[Array, " A1"], post: Int[Array, "B slot"], ring: Int[Array, "K N"],
+    fired: UInt32[Array, " N"], moment: Int[Array, "5"], pending: UInt32[Array, " A"], marks: UInt8[Array, "B slot"],
+    touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], blocks: int, events: int,
+    number: bool,
+) -> tuple[Array, ...]:
+    """Blocks of pending axons, and their synapses with events, busiest first (`engine.lazy.collect`).
+
+    - `moment`: start, stop, sync, landing, and the axon to begin with. `blocks`, `events`: sizes of what is returned.
+    - `number`: whether it is wanted which spike of its neuron is the first pending one.
+
+    **Returns** block, axon, now, touched, quiet; rows, target, last; lane, count, events, first (no element unless
+    `number`); [blocks, synapses listed, whether axons are left, where to go on, whether a landing was lost]; and
+    pending, marks, touched, arrived, arrivals after it.
+    """
+    _, channels, slot = cells.shape
+    whole = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
+    lanes = blocks * slot
+    shapes = (*(whole(blocks) for _ in range(5)), jax.ShapeDtypeStruct((channels, blocks, slot), cells.dtype),
+              whole(blocks, slot), jax.ShapeDtypeStruct((blocks, slot), jnp.uint8), whole(lanes), whole(lanes),
+              whole(events, lanes), whole(lanes if number else 0), whole(5),
+              *_like(pending, marks, touched, arrived, arrivals))
+    call = jax.ffi.ffi_call("retrojax_collect", shapes, input_output_aliases={6 + k: 13 + k for k in range(5)})
+    return tuple(call(cells, first, post, ring, fired, moment, pending, marks, touched, arrived, arrivals))
+
+
+def put(
+    rows: list[Float[Array, "b slot"]], block: Int[Array, " b"], now: Int[Array, " b"], target: Int[Array, "b slot"],
+    units: Int[Array, "b slot"], delay: Array, used: Int[Array, ""], most: Int[Array, ""],
+    above: Bool[Array, "b J slot"], cells: Float[Array, "B C slot"], waiting: Int[Array, "D L 2 N"],
+    hot: Bool[Array, "B J slot"],
+) -> tuple[Array, ...]:
+    """The first `used` blocks into their places in `cells`, and their input into `waiting` (`engine.lazy.block`).
+
+    - `rows`: an array per channel: XLA fuses the arithmetic of each into its own loop, but not into one of a stack.
+
+    - `above`: rows of `hot`.
+
+    **Returns** whether one input was beyond `most`, the cells, the input, and `hot`.
+    """
+    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(cells, waiting, hot))
+    call = jax.ffi.ffi_call("retrojax_put", shapes, input_output_aliases={8: 1, 9: 2, 10: 3})
+    return tuple(call(block, now, target, units, delay, used, most, above, cells, waiting, hot, *rows))
+
+
+def note(
+    spiked: Bool[Array, "L N"], seen: Float[Array, "L Q N"], read: Int[Array, " R"], step: Int[Array, ""],
+    synced: Int[Array, ""], fired: UInt32[Array, " N"], ring: Int[Array, "K N"], before: Float[Array, "R K N"],
+) -> tuple[Array, ...]:
+    """Spikes of a block into the rings (`engine.lazy.block`).
+
+    **Returns** whether a ring runs short, the words, the rings, and the traces kept with them.
+    """
+    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(fired, ring, before))
+    call = jax.ffi.ffi_call("retrojax_note", shapes, input_output_aliases={5: 1, 6: 2, 7: 3})
+    return tuple(call(spiked, seen, read, step, synced, fired, ring, before))
+
+
+def take(here: Int[Array, ""], waiting: Int[Array, "D L 2 N"]) -> tuple[Array, ...]:
+    """The input of turn `here`, [L, 2, N], and `waiting` with it taken out (`engine.lazy.block`)."""
+    shapes = (jax.ShapeDtypeStruct(waiting.shape[1:], waiting.dtype), *_like(waiting))
+    return tuple(jax.ffi.ffi_call("retrojax_take", shapes, input_output_aliases={1: 1})(here, waiting))
+
+
+def deliver(
+    pending: UInt32[Array, " A"], first: Int[Array, " A1"], post: Int[Array, "B slot"], units: Array, delay: Array,
+    start: Int[Array, ""], waiting: Int[Array, "D L 2 N"],
+) -> Array:
+    """`waiting` with what pending axons send through their fixed synapses (`engine.lazy.fixed`).
+
+    - `units`, `delay`: one for all or by slot. Targets of an axon are in order, free slots last.
+    """
+    call = jax.ffi.ffi_call("retrojax_deliver", _like(waiting), input_output_aliases={6: 0})
+    return call(pending, first, post, units, delay, start, waiting)[0]
+
+
+def stock(
+    owner: Int[Array, " B"], post: Int[Array, "B slot"], ring: Int[Array, "K N"], fired: UInt32[Array, " N"],
+    touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], marks: UInt8[Array, "B slot"],
+    hot: Bool[Array, "B J slot"], moment: Int[Array, "5"], cells: Float[Array, "B C slot"],
+    channels: Int[Array, " R"], lanes: int, events: int,
+) -> tuple[Array, ...]:
+    """Synapses that may have made a messenger since `moment[0]`, busiest first (`engine.lazy.stock`).
+
+    - `moment`: start, stop, landing, the block to begin with, and the messenger among those of `hot`.
+    - `channels`: which to read. `lanes`, `events`: sizes of what is returned.
+
+    **Returns** lane, since, count, events; [synapses listed, whether blocks are left, where to go on]; the channels.
+    """
+    whole = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
+    shapes = (whole(lanes), whole(lanes), whole(lanes), whole(events, lanes), whole(3),
+              jax.ShapeDtypeStruct((channels.size, lanes), cells.dtype))
+    call = jax.ffi.ffi_call("retrojax_stock", shapes)
+    return tuple(call(owner, post, ring, fired, touched, arrived, arrivals, marks, hot, moment, cells, channels))
+
+
+def settle(
+    lane: Int[Array, " n"], values: Float[Array, "R n"], channels: Int[Array, " R"], still: Bool[Array, " n"],
+    units: Int[Array, " n"], molecules: Float[Array, " n"], voxel: Int[Array, "B slot"], numbers: Int[Array, "2"],
+    cells: Float[Array, "B C slot"], hot: Bool[Array, "B J slot"], total: Int[Array, " V"],
+    own: Float[Array, "b slot"],
+) -> tuple[Array, ...]:
+    """What listed synapses made, handed over: their channels and `hot` written, `units` added to `total`.
+
+    - `numbers`: synapses listed, and the messenger among those of `hot`. `own`: molecules by synapse, or no element.
+
+    **Returns** cells, hot, total, own.
+    """
+    call = jax.ffi.ffi_call("retrojax_settle", _like(cells, hot, total, own),
+                            input_output_aliases={8 + k: k for k in range(4)})
+    return tuple(call(lane, values, channels, still, units, molecules, voxel, numbers, cells, hot, total, own))

@@ -1,0 +1,38 @@
+"""The benchmark of networks prints what its readers count on, and runs a peer in turns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "network.py"
+KEYS = {
+    "name", "version", "jax", "device", "devices", "import_s", "compile_s", "wall_s", "peak_rss_bytes", "synapses",
+    "seconds", "dt_ms", "events", "ns_per_event", "post_rate_hz", "w_mean", "w_std", "bytes_per_synapse", "floor_s",
+    "floor_ratio", "seed", "peer", "peer_wall_s", "peer_threads", "ratio",
+}
+
+
+def _call(*options: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(SCRIPT), *options], capture_output=True, text=True)
+
+
+def test_line_of_a_network_beside_a_peer():
+    # 200 neurons; the NumPy peer needs nothing that is not installed anyway
+    done = _call("--workload", "w1", "--synapses", "2e4", "--seconds", "0.2", "--dt", "1", "--against", "numpy",
+                 "--pairs", "1")
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert line.keys() >= KEYS
+    assert line["synapses"] == 20_000 and line["peer"] == "numpy"
+    # 200 sources at 10 Hz for 0.2 s make 400 spikes, each at 100 synapses, +- 5 SD
+    assert abs(line["events"] / 100 - 400) < 100
+    assert abs(line["w_mean"] - line["peer_w_mean"]) < 0.002
+    assert line["ratio"] == pytest.approx(line["wall_s"] / line["peer_wall_s"])
+
+
+def test_peer_that_does_not_run_a_workload_is_refused():
+    done = _call("--workload", "w3", "--synapses", "1e4", "--dt", "1", "--against", "nest")
+    assert done.returncode == 1 and "for w3: numba-dct, numpy, brian2" in done.stderr

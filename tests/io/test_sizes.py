@@ -1,0 +1,57 @@
+"""Bytes are known before anything is allocated, and they are the bytes that are then allocated."""
+
+from io import StringIO
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import pytest
+from rich.console import Console
+
+from retrojax.cli.checking import print_check
+from retrojax.errors import InputError
+from retrojax.io import sizes
+from retrojax.io.build import build, make_plan
+from retrojax.io.config import load_config
+from retrojax.io.sizes import fitting
+
+WORKING = ("spike record of a chunk", "fixed synapses' input in units", "one pass over rows",
+           "copy of the rows when results are written")
+"""Not part of tissue, state or model."""
+
+
+@pytest.fixture(scope="module")
+def file():
+    return Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+
+
+@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"]])
+def test_the_estimate_is_what_gets_allocated(file, keys):
+    config = load_config(file, ["grid.spacing=8 um", *keys])
+    simulation = build(config, file)
+    expected = simulation.plan.sizes.arrays
+    held = jax.tree.leaves(eqx.filter((simulation.tissue, simulation.state, simulation.model.weight,
+                                       simulation.model.fixed_weight), eqx.is_array))
+    actual = sum(leaf.nbytes for leaf in held if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+    counted = sum(size for name, size in expected.items() if name not in WORKING)
+    assert counted == pytest.approx(actual, rel=0.03)
+
+
+def test_a_size_that_cannot_fit_is_refused_and_what_would_fit_is_said(file, monkeypatch):
+    config = load_config(file, ["grid.spacing=8 um"])
+    plan = make_plan(config, file)
+    room = plan.sizes.total - plan.sizes.per_synapse // 2
+    monkeypatch.setattr(sizes, "available", lambda: room)
+    enough = fitting(plan.sizes, plan.wiring.ids.size, room)
+    assert 0.45 < enough / plan.wiring.ids.size < 0.55
+    with pytest.raises(InputError, match=rf"{enough:,} of the {plan.wiring.ids.size:,} plastic synapses would fit"):
+        make_plan(config, file)
+
+
+def test_check_names_the_schedule_and_bytes_per_synapse(file):
+    text = StringIO()
+    print_check(load_config(file), file, Console(file=text, width=120))
+    assert "schedule: lazy" in text.getvalue() and "synapse rows" in text.getvalue()
+    text = StringIO()
+    print_check(load_config(file, ["network.schedule=clocked"]), file, Console(file=text, width=120))
+    assert "schedule: clocked" in text.getvalue()
