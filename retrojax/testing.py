@@ -1,6 +1,9 @@
-"""Published numbers against computed ones: the table a reproduction prints and the file it leaves."""
+"""What experiments share: published numbers against computed ones, and the command line of fits to recordings."""
 
+import argparse
 import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,3 +54,42 @@ def write_targets(rows: Sequence[Target], folder: Path) -> None:
     result = [{**row._asdict(), "ok": row.ok} for row in rows]
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(f"{sum(row.ok for row in rows)} of {len(rows)} targets hold")
+
+
+SKIPPED = 77
+"""Exit status of an experiment whose recordings are not there (the convention of automake)."""
+
+
+class Recordings(NamedTuple):
+    """Where a fit reads: the folder of recordings, and optionally a held-back file with its protocols.
+
+    - `score`: another file of the same columns, on which the fitted parameters are evaluated without refitting.
+    - `protocols`: what the labels of that file mean, where it names its protocols only by a label.
+    """
+
+    data: Path
+    score: Path | None
+    protocols: Path | None
+
+
+def recordings(description: str, needs: Sequence[str]) -> Recordings:
+    """The command line that all fits to recordings share: `--data DIR --score FILE --protocols FILE`.
+
+    `needs` are the files, relative to the folder of recordings, without which the fit cannot run. Where one is
+    absent this says so and ends the program with exit status `SKIPPED`; a `--score` or `--protocols` file that is not
+    there is a mistake of the caller (exit status 2).
+    """
+    parser = argparse.ArgumentParser(description=description)
+    folder = os.environ.get("RETROJAX_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=Path(folder), metavar="DIR", help="recordings (default: %(default)s)")
+    parser.add_argument("--score", type=Path, metavar="FILE", help="evaluate the fit on this file too, not refitted")
+    parser.add_argument("--protocols", type=Path, metavar="FILE", help="protocols that the labels of FILE stand for")
+    given = Recordings(**vars(parser.parse_args()))
+    for name, path in (("--score", given.score), ("--protocols", given.protocols)):
+        if path is not None and not path.is_file():
+            parser.error(f"{name} {path}: there is no such file")
+    missing = [given.data / name for name in needs if not (given.data / name).is_file()]
+    if missing:
+        print(f"skipped: {missing[0]} is not there; say where the recordings are with --data DIR")
+        sys.exit(SKIPPED)
+    return given
