@@ -80,8 +80,8 @@ def recordings(description: str, needs: Sequence[str]) -> Recordings:
     there is a mistake of the caller (exit status 2).
     """
     parser = argparse.ArgumentParser(description=description)
-    folder = os.environ.get("RETROJAX_DATA") or Path(__file__).parents[2] / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=Path(folder), metavar="DIR", help="recordings (default: %(default)s)")
+    folder = Path(os.environ.get("RETROJAX_DATA", "../shared/data"))
+    parser.add_argument("--data", type=Path, default=folder, metavar="DIR", help="recordings (default: %(default)s)")
     parser.add_argument("--score", type=Path, metavar="FILE", help="evaluate the fit on this file too, not refitted")
     parser.add_argument("--protocols", type=Path, metavar="FILE", help="protocols that the labels of FILE stand for")
     given = Recordings(**vars(parser.parse_args()))
