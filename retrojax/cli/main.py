@@ -73,11 +73,14 @@ def check(config: Config, set_: Set = None) -> None:
 
 
 @app.command()
-def plot(folder: Folder) -> None:
+def plot(
+    folder: Folder,
+    animate: Annotated[str | None, typer.Option(metavar="MESSENGER", help="its field as a GIF instead")] = None,
+) -> None:
     """Draw the figures of a run or a fit."""
-    from retrojax.cli.plotting import draw
+    from retrojax.cli import plotting
 
-    for path in draw(folder):
+    for path in plotting.draw(folder) if animate is None else [plotting.animate(folder, animate)]:
         console.print(str(path), soft_wrap=True)
 
 
