@@ -86,7 +86,7 @@ def plot(
 
 @app.command()
 def describe(
-    kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol")] = None,
+    kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol, drug")] = None,
     name: Annotated[str | None, typer.Argument(help="name in the catalogue")] = None,
 ) -> None:
     """Equation and parameters of a part, with units and sources; without a name, the catalogue."""
