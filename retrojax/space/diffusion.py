@@ -37,10 +37,7 @@ from retrojax.space.eigenbasis import (
 from retrojax.space.grid import Grid
 from retrojax.types import Field
 
-
 Octants = tuple[Float[Array, "_ _ _"], ...]
-
-_product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 class Propagator(eqx.Module):
@@ -98,23 +95,29 @@ def plan(
     (phi functions).
     """
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
+    back: tuple[Blocks, ...] = ()
+    into, free = back, back
     if (method or choose(grid).method) == "fft":
-        back, into, free = (), (), ()
-        values = [[jnp.asarray(v, diffusion.dtype)] for v in fourier_values(grid, eigenvalues)]
+        rates = [[d * jnp.asarray(v, diffusion.dtype)]
+                 for d, v in zip(diffusion, fourier_values(grid, eigenvalues), strict=True)]
     else:
         axes = [axis_blocks(*each, eigenvalues) for each in zip(grid.shape, grid.spacing, grid.boundary, strict=True)]
-        values = [[jnp.asarray(v, diffusion.dtype) for v, _ in blocks] for blocks in axes]
-        back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in blocks) for blocks in axes)
-        into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in blocks) for blocks in axes)
-        share = elapsed * loss / 3
-        free = tuple(
-            tuple(_product(b * jnp.exp(-elapsed * d * v - share), b.T) for b, v in zip(blocks, each, strict=True))
-            for d, blocks, each in zip(diffusion, back, values, strict=True)
-        )
-    x, y, z = ([d * v for v in each] for d, each in zip(diffusion, values, strict=True))
+        rates = [[d * jnp.asarray(v, diffusion.dtype) for v, _ in axis]
+                 for d, axis in zip(diffusion, axes, strict=True)]
+        back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axis) for axis in axes)
+        into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in axis) for axis in axes)
+        free = tuple(_free(*each, elapsed, loss / 3) for each in zip(back, into, rates, strict=True))
+    x, y, z = rates
     exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
     decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
     return Propagator(back, into, free, decay, gain, grid)
+
+
+def _free(back: Blocks, into: Blocks, rates: list[Array], elapsed: Array | float, loss: Array | float) -> Blocks:
+    """The step along one axis as a matrix, with a third of the loss."""
+    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    return tuple(product(b * jnp.exp(-elapsed * (rate + loss)), c)
+                 for b, c, rate in zip(back, into, rates, strict=True))
 
 
 def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
