@@ -41,6 +41,13 @@ from retrojax.space.near_field import (
     own_spine as own_spine,
     steps_needed as steps_needed,
 )
+from retrojax.space.pairs import (
+    Pairs as Pairs,
+    find_pairs as find_pairs,
+    from_neighbours as from_neighbours,
+    pair_kernel as pair_kernel,
+    pair_steps as pair_steps,
+)
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -59,6 +66,7 @@ from retrojax.space.sources import (
 __all__ = [
     "Choice",
     "Grid",
+    "Pairs",
     "Propagator",
     "Sites",
     "advance",
@@ -68,9 +76,11 @@ __all__ = [
     "choose",
     "correction_kernel",
     "deposit",
+    "find_pairs",
     "fixed_scale",
     "from_fixed",
     "from_modes",
+    "from_neighbours",
     "hollow_sphere",
     "hollow_sphere_burst",
     "instantaneous_line",
@@ -80,6 +90,8 @@ __all__ = [
     "line_steady",
     "offset_class",
     "own_spine",
+    "pair_kernel",
+    "pair_steps",
     "plan",
     "plane_steady",
     "point_response",

@@ -1,4 +1,4 @@
-"""The box by NEURON's `rxd.Extracellular`: implicit alternating directions at 1 ms, double precision, no cell inside."""
+"""The box by NEURON's `rxd.Extracellular`: implicit alternating directions at 1 ms, in double precision, no cell."""
 
 import box_specification as box
 import numpy as np
