@@ -35,6 +35,15 @@ from retrojax.space.extended import (
     shell_steady as shell_steady,
 )
 from retrojax.space.grid import Grid as Grid
+from retrojax.space.limits import (
+    Regime as Regime,
+    advance_local as advance_local,
+    advance_mean as advance_mean,
+    near_walls as near_walls,
+    reach_of as reach_of,
+    regime as regime,
+    wall_warning as wall_warning,
+)
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
     offset_class as offset_class,
@@ -68,8 +77,11 @@ __all__ = [
     "Grid",
     "Pairs",
     "Propagator",
+    "Regime",
     "Sites",
     "advance",
+    "advance_local",
+    "advance_mean",
     "ball",
     "ball_instantaneous",
     "ball_steady",
@@ -88,6 +100,7 @@ __all__ = [
     "instantaneous_point",
     "line",
     "line_steady",
+    "near_walls",
     "offset_class",
     "own_spine",
     "pair_kernel",
@@ -96,6 +109,8 @@ __all__ = [
     "plane_steady",
     "point_response",
     "point_steady",
+    "reach_of",
+    "regime",
     "relax",
     "sample",
     "shell",
@@ -103,4 +118,5 @@ __all__ = [
     "steps_needed",
     "to_fixed",
     "to_modes",
+    "wall_warning",
 ]
