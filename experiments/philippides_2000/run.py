@@ -4,7 +4,7 @@ Philippides, Husbands & O'Shea (2000) J Neurosci 20:1199-1207; Philippides et al
 source strengths are not used: a hollow sphere between 50 and 100 um makes 1 uM/s for 1 s, and fibres share 1000
 molecules/ms per um of plexus. What must hold are the claims: the core that makes nothing keeps a reservoir, which peaks
 after synthesis has stopped, later the farther away; and many weak fibres make an even cloud, with a delay, where one
-strong fibre makes a steep one. The closed forms are checked against the grid; of the hollow sphere it holds one octant,
+strong fibre makes a steep one; the bounds of a tenth and of five are ours. The closed forms are checked against the grid; of the hollow sphere it holds one octant,
 which its walls mirror.
 """
 
@@ -112,7 +112,8 @@ def plexus() -> list[Target]:
         error = np.abs(np.asarray(whole)[:, :, 0] / exact - 1)[seen].max()
         rows.append(Target(f"{count} fibres: grid against K0, six voxels off", FIBRES, 0.0, 0.01, float(error)))
         inside = np.abs(spots).max(axis=-1) < 16  # a reach from the edge, beyond which a cloud of any kind fades
-        uneven[count] = float(np.std(exact[inside]) / np.mean(exact[inside]))
+        tissue = exact[inside & (far.min(axis=-1) > 0)]  # K0 is infinite at a fibre itself
+        uneven[count] = float(np.std(tissue) / np.mean(tissue))
         least[count] = exact[inside].min()
         # one fibre is seen where it is, a plexus where it is weakest
         there = np.unravel_index(np.argmax(whole) if count == 1 else np.argmin(np.where(inside, exact, np.inf)),

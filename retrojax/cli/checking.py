@@ -78,4 +78,4 @@ def warnings(plan: Plan) -> list[str]:
         else:
             widest = max(widest, reach)
     mirrored = wall_warning(plan.grid, plan.spines, widest)
-    return found + [mirrored] * (mirrored is not None)
+    return found if mirrored is None else [*found, mirrored]
