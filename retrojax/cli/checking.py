@@ -1,6 +1,5 @@
 """What a config would need, before anything large is built."""
 
-import math
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
 from retrojax.io.schema import RunConfig
 from retrojax.io.sizes import available, fitting
+from retrojax.space import reach_of, regime, wall_warning
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -42,11 +42,14 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
     table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)",
                   "own-spine memory", title="Messengers: reach = sqrt(D*/loss)")
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        reach = _reach(values)
+        reach = reach_of(values["diffusion"], values["loss"])
         table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * values['loss']:.4g}",
                       f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}", f"{steps} steps")
     if plan.messengers:
         console.print(table)
+    for name, values in plan.messengers.items():
+        needed = regime(plan.grid, values["diffusion"], values["loss"])
+        console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
 
 
 def _bytes(plan: Plan, console: Console) -> None:
@@ -62,23 +65,17 @@ def _bytes(plan: Plan, console: Console) -> None:
                   "this kind, all else being equal", highlight=False, soft_wrap=True)
 
 
-def _reach(values: dict) -> float:
-    return math.sqrt(values["diffusion"] / values["loss"]) if values["loss"] > 0 else math.inf
-
-
 def warnings(plan: Plan) -> list[str]:
     """What a user should know about the resolution and the walls of a plan."""
-    found, spacing, box = [], plan.config.grid.spacing, max(plan.grid.size)
-    mirrored = []
+    found, spacing, widest = [], plan.config.grid.spacing, 0.0
     for name, values in plan.messengers.items():
-        reach = _reach(values)
+        kind, reach, _ = regime(plan.grid, values["diffusion"], values["loss"])
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
-        if reach > box:
-            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({box:.0f} um): it is nearly uniform there")
-        elif "no-flux" in plan.grid.boundary and reach > plan.config.grid.margin:
-            mirrored.append(f"{name} ({reach:.0f} um)")
-    if mirrored:
-        found.append(f"synapses lie within the reach of {', '.join(mirrored)} of a no-flux wall, which mirrors them: "
-                     "concentrations near it are those of tissue that goes on alike")
-    return found
+        if kind == "mean field":
+            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): it is nearly "
+                         "uniform there")
+        else:
+            widest = max(widest, reach)
+    mirrored = wall_warning(plan.grid, plan.spines, widest)
+    return found if mirrored is None else [*found, mirrored]

@@ -10,18 +10,52 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.choice import Choice as Choice, choose as choose
 from retrojax.space.closed_form import (
     instantaneous_point as instantaneous_point,
     point_response as point_response,
     point_steady as point_steady,
 )
-from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
+from retrojax.space.diffusion import (
+    Propagator as Propagator,
+    advance as advance,
+    from_modes as from_modes,
+    plan as plan,
+    relax as relax,
+    to_modes as to_modes,
+)
+from retrojax.space.extended import (
+    ball_instantaneous as ball_instantaneous,
+    ball_steady as ball_steady,
+    hollow_sphere_burst as hollow_sphere_burst,
+    instantaneous_line as instantaneous_line,
+    instantaneous_plane as instantaneous_plane,
+    line_steady as line_steady,
+    plane_steady as plane_steady,
+    shell_steady as shell_steady,
+)
 from retrojax.space.grid import Grid as Grid
+from retrojax.space.limits import (
+    Regime as Regime,
+    advance_local as advance_local,
+    advance_mean as advance_mean,
+    near_walls as near_walls,
+    reach_of as reach_of,
+    regime as regime,
+    wall_warning as wall_warning,
+)
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
     offset_class as offset_class,
     own_spine as own_spine,
     steps_needed as steps_needed,
+)
+from retrojax.space.pairs import (
+    Pairs as Pairs,
+    find_pairs as find_pairs,
+    from_neighbours as from_neighbours,
+    pair_kernel as pair_kernel,
+    pair_steps as pair_steps,
 )
 from retrojax.space.sites import (
     Sites as Sites,
@@ -31,23 +65,58 @@ from retrojax.space.sites import (
     sample as sample,
     to_fixed as to_fixed,
 )
+from retrojax.space.sources import (
+    ball as ball,
+    hollow_sphere as hollow_sphere,
+    line as line,
+    shell as shell,
+)
 
 __all__ = [
+    "Choice",
     "Grid",
+    "Pairs",
     "Propagator",
+    "Regime",
     "Sites",
     "advance",
+    "advance_local",
+    "advance_mean",
+    "ball",
+    "ball_instantaneous",
+    "ball_steady",
+    "choose",
     "correction_kernel",
     "deposit",
+    "find_pairs",
     "fixed_scale",
     "from_fixed",
+    "from_modes",
+    "from_neighbours",
+    "hollow_sphere",
+    "hollow_sphere_burst",
+    "instantaneous_line",
+    "instantaneous_plane",
     "instantaneous_point",
+    "line",
+    "line_steady",
+    "near_walls",
     "offset_class",
     "own_spine",
+    "pair_kernel",
+    "pair_steps",
     "plan",
+    "plane_steady",
     "point_response",
     "point_steady",
+    "reach_of",
+    "regime",
+    "relax",
     "sample",
+    "shell",
+    "shell_steady",
     "steps_needed",
     "to_fixed",
+    "to_modes",
+    "wall_warning",
 ]
