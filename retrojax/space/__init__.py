@@ -10,12 +10,30 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.choice import Choice as Choice, choose as choose
 from retrojax.space.closed_form import (
     instantaneous_point as instantaneous_point,
     point_response as point_response,
     point_steady as point_steady,
 )
-from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
+from retrojax.space.diffusion import (
+    Propagator as Propagator,
+    advance as advance,
+    from_modes as from_modes,
+    plan as plan,
+    relax as relax,
+    to_modes as to_modes,
+)
+from retrojax.space.extended import (
+    ball_instantaneous as ball_instantaneous,
+    ball_steady as ball_steady,
+    hollow_sphere_burst as hollow_sphere_burst,
+    instantaneous_line as instantaneous_line,
+    instantaneous_plane as instantaneous_plane,
+    line_steady as line_steady,
+    plane_steady as plane_steady,
+    shell_steady as shell_steady,
+)
 from retrojax.space.grid import Grid as Grid
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
@@ -31,23 +49,46 @@ from retrojax.space.sites import (
     sample as sample,
     to_fixed as to_fixed,
 )
+from retrojax.space.sources import (
+    ball as ball,
+    hollow_sphere as hollow_sphere,
+    line as line,
+    shell as shell,
+)
 
 __all__ = [
+    "Choice",
     "Grid",
     "Propagator",
     "Sites",
     "advance",
+    "ball",
+    "ball_instantaneous",
+    "ball_steady",
+    "choose",
     "correction_kernel",
     "deposit",
     "fixed_scale",
     "from_fixed",
+    "from_modes",
+    "hollow_sphere",
+    "hollow_sphere_burst",
+    "instantaneous_line",
+    "instantaneous_plane",
     "instantaneous_point",
+    "line",
+    "line_steady",
     "offset_class",
     "own_spine",
     "plan",
+    "plane_steady",
     "point_response",
     "point_steady",
+    "relax",
     "sample",
+    "shell",
+    "shell_steady",
     "steps_needed",
     "to_fixed",
+    "to_modes",
 ]

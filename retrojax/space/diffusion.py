@@ -1,11 +1,16 @@
 """Diffusion with linear loss in a uniform box: one exact step of any length.
 
-The 7-point Laplacian of a box is a sum over its axes, and each axis is diagonal in a known basis: cosines for no-flux
-walls, sines for absorbing ones, both for a periodic axis. In that basis every mode relaxes by itself, so a step of any
-length is exact for the discretised operator, unconditionally stable and differentiable.
+The 7-point Laplacian of a box is a sum over its axes, and each axis is diagonal in a known basis. In that basis every
+mode relaxes by itself, so a step of any length is exact for the discretised operator, unconditionally stable and
+differentiable in everything.
 
-Field and source are transformed, combined and transformed back: nine thin matrix products. Propagating the field by one
-matrix exponential per axis would need nine as well, since phi_1 of the source does not separate over the axes.
+    field = advance(propagator, field, source)          nine products, or three transforms, per axis
+    field = advance(propagator, field)                  without a source: one product per axis
+
+A field whose values are read less often than it steps may stay in the basis, where a step costs nothing:
+
+    modes = relax(propagator, to_modes(propagator, field), to_modes(propagator, source))
+    field = from_modes(propagator, modes)
 """
 
 import functools
@@ -13,12 +18,26 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from retrojax.numerics import phi1
-from retrojax.space.grid import Boundary, Grid
+from retrojax.space.choice import Method, choose
+from retrojax.space.eigenbasis import (
+    Blocks,
+    Eigenvalues,
+    Modes,
+    axis_blocks,
+    fold,
+    fourier_values,
+    from_fourier,
+    multiply,
+    to_fourier,
+    unfold,
+)
+from retrojax.space.grid import Grid
 from retrojax.types import Field
+
+Octants = tuple[Float[Array, "_ _ _"], ...]
 
 
 class Propagator(eqx.Module):
@@ -26,14 +45,19 @@ class Propagator(eqx.Module):
 
     **Fields**
 
-    - `modes`: per axis the orthonormal eigenvectors, one a column, [n, n].
-    - `decay`: factor left of each mode after the step, [X, Y, Z].
-    - `gain`: response of each mode to a unit source [ms], [X, Y, Z].
+    - `back`: per axis the eigenvectors, one a column, in blocks; empty for the method `fft`. `into`: one a row.
+    - `free`: per axis the matrix that a step without a source multiplies by, in the same blocks.
+    - `decay`: factor left of each mode after the step, by octant of the folded box.
+    - `gain`: response of each mode to a unit source [ms], by octant.
+    - `grid`: the box; static.
     """
 
-    modes: tuple[Float[Array, "X X"], Float[Array, "Y Y"], Float[Array, "Z Z"]]
-    decay: Field
-    gain: Field
+    back: tuple[Blocks, ...]
+    into: tuple[Blocks, ...]
+    free: tuple[Blocks, ...]
+    decay: Octants
+    gain: Octants
+    grid: Grid = eqx.field(static=True)
 
 
 def plan(
@@ -41,13 +65,16 @@ def plan(
     diffusion: Float[Array, ""] | Float[Array, "3"] | float,
     loss: Float[Array, ""] | float,
     elapsed: Float[Array, ""] | float,
+    *,
+    eigenvalues: Eigenvalues = "lattice",
+    method: Method | None = None,
 ) -> Propagator:
     """The exact propagator of one step. Call it inside the traced function and outside the scan.
 
         da/dt = D lap(a) - k a + S,    a_hat <- exp(-z) a_hat + elapsed phi_1(z) S_hat,    z = elapsed (D mu + k)
 
-    with `mu` the eigenvalues of the 7-point Laplacian, 4/dx^2 sin^2 of half the phase per voxel, summed over the axes.
-    An absorbing wall is a ghost cell of opposite sign, i.e. second-order accurate like the other two.
+    with `mu` the eigenvalues of minus the Laplacian, summed over the axes. An absorbing wall is a ghost cell of
+    opposite sign, i.e. second-order accurate like the other two.
 
     **Arguments**
 
@@ -55,58 +82,84 @@ def plan(
     - `diffusion`: D* = D_free / tortuosity^2 [um^2/ms]; 0-d, or [3] for diffusion that differs along x, y and z.
     - `loss`: k [1/ms].
     - `elapsed`: length of the step [ms].
+    - `eigenvalues`: `'lattice'`, those of the 7-point Laplacian, 4/dx^2 sin^2 of half the phase per voxel: second-order
+      accurate, and positive input gives positive output. `'spectral'`, (phase/dx)^2, those of the medium: exact for a
+      field that the grid resolves, but a source of one voxel rings, with negative values beside it. The own-spine
+      correction (`near_field`) is that of the lattice.
+    - `method`: `'matrix'` or `'fft'`; what `choose` says if not given.
 
-    Valid for uniform diffusion and loss only. Features below two voxels are those of the lattice, not of the medium.
+    Valid for uniform diffusion and loss only. On the lattice, features below two voxels are those of the lattice, not
+    of the medium.
 
     References: Strang (1999) SIAM Rev 41:135-147 (cosine bases); Hochbruck & Ostermann (2010) Acta Numer 19:209-286
     (phi functions).
     """
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
-    axes = [_axis(n, dx, kind) for n, dx, kind in zip(grid.shape, grid.spacing, grid.boundary, strict=True)]
-    x, y, z = (d * jnp.asarray(values, diffusion.dtype) for d, (values, _) in zip(diffusion, axes, strict=True))
-    exponent = elapsed * (loss + x[:, None, None] + y[:, None] + z)
-    first, second, third = (jnp.asarray(vectors, diffusion.dtype) for _, vectors in axes)
-    return Propagator((first, second, third), jnp.exp(-exponent), elapsed * phi1(exponent))
+    back: tuple[Blocks, ...] = ()
+    into, free = back, back
+    if (method or choose(grid).method) == "fft":
+        rates = [[d * jnp.asarray(v, diffusion.dtype)]
+                 for d, v in zip(diffusion, fourier_values(grid, eigenvalues), strict=True)]
+    else:
+        axes = [axis_blocks(*each, eigenvalues) for each in zip(grid.shape, grid.spacing, grid.boundary, strict=True)]
+        rates = [[d * jnp.asarray(v, diffusion.dtype) for v, _ in axis]
+                 for d, axis in zip(diffusion, axes, strict=True)]
+        back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axis) for axis in axes)
+        into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in axis) for axis in axes)
+        free = tuple(_free(*each, elapsed, loss / 3) for each in zip(back, into, rates, strict=True))
+    x, y, z = rates
+    exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
+    decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
+    return Propagator(back, into, free, decay, gain, grid)
 
 
-def advance(propagator: Propagator, field: Field, source: Field) -> Field:
+def _free(back: Blocks, into: Blocks, rates: list[Array], elapsed: Array | float, loss: Array | float) -> Blocks:
+    """The step along one axis as a matrix, with a third of the loss."""
+    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    return tuple(product(b * jnp.exp(-elapsed * (rate + loss)), c)
+                 for b, c, rate in zip(back, into, rates, strict=True))
+
+
+def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
     """The field one step later.
 
     **Arguments**
 
     - `propagator`: from `plan`.
     - `field`: amount per tissue volume, volume fraction x concentration [nM], [X, Y, Z].
-    - `source`: amount per tissue volume and time, constant over the step [nM/ms], [X, Y, Z].
+    - `source`: amount per tissue volume and time, constant over the step [nM/ms], [X, Y, Z]; nothing if not given.
 
-    Positive input gives positive output up to rounding, about 1e-7 of the largest value in float32.
+    With eigenvalues of the lattice, positive input gives positive output up to rounding, about 1e-7 of the largest
+    value in float32.
     """
-    relaxed = propagator.decay * _transform(field, propagator.modes, 0)
-    made = propagator.gain * _transform(source, propagator.modes, 0)
-    return _transform(relaxed + made, propagator.modes, 1)
+    if source is None and propagator.back:
+        folded = _folded(propagator)
+        return unfold(multiply(fold(field, folded), propagator.free), folded)
+    made = None if source is None else to_modes(propagator, source)
+    return from_modes(propagator, relax(propagator, to_modes(propagator, field), made))
 
 
-def _transform(field: Field, modes: tuple[Array, Array, Array], side: int) -> Field:
-    """Into the eigenbasis (`side` 0) or back (1), each axis where it lies: transposing costs as much as multiplying."""
-    x, y, z = (matrix.T if side == 0 else matrix for matrix in modes)
-    # full precision: a GPU's default (TF32) would lose mass balance in the fourth digit
-    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    field = product(x, field.reshape(field.shape[0], -1)).reshape(field.shape)
-    return product(product(y, field).reshape(-1, field.shape[2]), z.T).reshape(field.shape)
+def relax(propagator: Propagator, modes: Modes, source: Modes | None = None) -> Modes:
+    """The step of a field and a source that are kept in the eigenbasis (`to_modes`)."""
+    left = [kept * mode for kept, mode in zip(propagator.decay, modes, strict=True)]
+    if source is None:
+        return tuple(left)
+    return tuple(a + gain * b for a, gain, b in zip(left, propagator.gain, source, strict=True))
 
 
-def _axis(n: int, spacing: float, boundary: Boundary) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues of minus the second difference [1/um^2] and its orthonormal eigenvectors (columns)."""
-    cell = np.arange(n) + 0.5
-    if boundary == "no-flux":
-        phase = np.pi * np.arange(n) / n
-        vectors = np.cos(np.outer(cell, phase))
-    elif boundary == "absorbing":
-        phase = np.pi * np.arange(1, n + 1) / n
-        vectors = np.sin(np.outer(cell, phase))
-    else:
-        wave = (np.arange(n) + 1) // 2  # 0, then each frequency twice: one cosine-like, one sine-like vector
-        phase = 2 * np.pi * wave / n
-        shift = np.where(np.arange(n) % 2 == 0, np.pi / 4, -np.pi / 4)
-        vectors = np.cos(np.outer(np.arange(n), phase) + shift)
-    vectors = vectors / np.linalg.norm(vectors, axis=0)
-    return (2 / spacing * np.sin(phase / 2)) ** 2, vectors
+def to_modes(propagator: Propagator, field: Field) -> Modes:
+    """A field [nM], or a source, in the eigenbasis of the box."""
+    if not propagator.back:
+        return to_fourier(field, propagator.grid)
+    return multiply(fold(field, _folded(propagator)), propagator.into)
+
+
+def from_modes(propagator: Propagator, modes: Modes) -> Field:
+    """The field [nM] whose modes these are."""
+    if not propagator.back:
+        return from_fourier(modes, propagator.grid)
+    return unfold(multiply(modes, propagator.back), _folded(propagator))
+
+
+def _folded(propagator: Propagator) -> list[bool]:
+    return [len(blocks) == 2 for blocks in propagator.back]

@@ -5,7 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrojax.space import Grid, Sites, advance, correction_kernel, deposit, plan, point_response, point_steady, sample
+from retrojax.space import (
+    Grid,
+    Sites,
+    advance,
+    correction_kernel,
+    deposit,
+    eigenbasis,
+    plan,
+    point_response,
+    point_steady,
+    sample,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 GRID = Grid((9, 8, 7), (1.0, 1.2, 0.8), boundary=("no-flux", "periodic", "absorbing"))
@@ -48,6 +59,19 @@ def test_field_without_loss_or_diffusion_has_a_finite_gradient():
     np.testing.assert_allclose(slopes, [laplacian * 4.0, -4.0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["matrix", "fft"])
+@pytest.mark.parametrize("rule", ["lattice", "spectral"])
+def test_both_methods_and_eigenvalues_with_respect_to_everything(monkeypatch, method, rule):
+    monkeypatch.setattr(eigenbasis, "FOLD_FROM", 9)  # the x axis
+    start = jnp.asarray(np.random.default_rng(4).random(GRID.shape))
+
+    def total(p):  # diffusion along x, y, z, loss, step, rate
+        propagator = plan(GRID, p[:3], p[3], p[4], eigenvalues=rule, method=method)
+        return jnp.sum(advance(propagator, advance(propagator, start, p[5] * start)) ** 2)
+
+    check(total, jnp.array([0.4, 0.5, 0.6, 0.2, 1.7, 1.3]))
+
+
 def test_steady_point_derivatives():
     d, k, r = 2.2, 1.386e-3, 7.0
 
@@ -64,10 +88,11 @@ def test_steady_grid_derivatives_follow_the_point_source():
     grid, k = Grid((n, n, n), (1.0,) * 3), 2.2 / 36
 
     def log_grid(p):
-        source = jnp.zeros(grid.shape).at[n // 2, n // 2, n // 2].set(1.0)
+        source = jnp.zeros(grid.shape).at[n // 2, n // 2, n // 2].set(p[2])
         return jnp.log(advance(plan(grid, p[0], p[1], 1e6), jnp.zeros(grid.shape), source)[n // 2 + r, n // 2, n // 2])
 
-    by_d, by_k = jax.jit(jax.grad(log_grid))(jnp.array([d, k]))
+    by_d, by_k, by_rate = jax.jit(jax.grad(log_grid))(jnp.array([d, k, 3.0]))
+    np.testing.assert_allclose(by_rate, 1 / 3.0, rtol=1e-10)
     np.testing.assert_allclose(by_k, -r / (2 * np.sqrt(d * k)), rtol=0.02)
     # the two terms of d ln c / dD nearly cancel here, so compare with the larger
     assert abs(by_d - (-1 / d + r * np.sqrt(k) / (2 * d**1.5))) < 0.02 / d

@@ -1,12 +1,14 @@
 """The propagator against a dense matrix exponential of the 7-point operator, in plain NumPy."""
 
 import itertools
+import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrojax.space import Grid, advance, plan
+from retrojax.space import Grid, advance, choose, eigenbasis, from_modes, plan, relax, to_modes
 
 KINDS = ("no-flux", "periodic", "absorbing")
 D, K, DT = np.array([0.4, 0.9, 1.7]), 0.3, 1.1
@@ -54,16 +56,40 @@ def oracle(grid, field, source):
     return end[:n].reshape(grid.shape), end[n : 2 * n].reshape(grid.shape)
 
 
+@pytest.fixture(params=["whole", "folded", "fft"])
+def way(request, monkeypatch):
+    """Into the eigenbasis: by whole matrices (short axes), by folded ones (long axes), by Fourier transforms."""
+    monkeypatch.setattr(eigenbasis, "FOLD_FROM", 2 if request.param == "folded" else 48)
+    return "fft" if request.param == "fft" else "matrix"
+
+
+MIXED = [KINDS, KINDS[1:] + KINDS[:1], KINDS[2:] + KINDS[:2], ("periodic",) * 3]
+
+
+def test_every_way_steps_exactly_and_balances(x64, way):
+    for boundary in MIXED:  # each kind on each axis, of even and of odd length
+        check_step(Grid((3, 4, 5), (1.0, 0.8, 1.5), boundary=boundary), way)
+
+
 @pytest.mark.parametrize("boundary", list(itertools.product(KINDS, repeat=3)), ids="/".join)
 def test_step_and_mass_balance(x64, boundary):
-    grid = Grid((3, 4, 2), (1.0, 0.8, 1.5), boundary=boundary)
+    check_step(Grid((3, 4, 2), (1.0, 0.8, 1.5), boundary=boundary), "matrix")
+
+
+def check_step(grid, method):
     rng = np.random.default_rng(1)
     field, source = rng.random(grid.shape), rng.random(grid.shape)
     expected, integral = oracle(grid, field, source)
-    got = np.asarray(advance(plan(grid, jnp.asarray(D), K, DT), jnp.asarray(field), jnp.asarray(source)))
+    @jax.jit
+    def steps(field, source):
+        propagator = plan(grid, jnp.asarray(D), K, DT, method=method)
+        return advance(propagator, field, source), advance(propagator, field), advance(propagator, field, 0 * source)
+
+    got, free, without = map(np.asarray, steps(jnp.asarray(field), jnp.asarray(source)))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(free, without, rtol=1e-12)
     lost = K * integral.sum()
-    for axis, kind in enumerate(boundary):
+    for axis, kind in enumerate(grid.boundary):
         if kind == "absorbing":  # flux through a wall face: D c / (dx/2) per area, per volume D 2c / dx^2
             walls = integral.take([0, -1], axis=axis).sum()
             lost += D[axis] * 2 * walls / grid.spacing[axis] ** 2
@@ -72,8 +98,40 @@ def test_step_and_mass_balance(x64, boundary):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_short_axes(x64, kind, n):
+def test_short_axes(x64, way, kind, n):
     grid = Grid((n, 1, 1), (0.9, 1.0, 1.0), boundary=(kind, "no-flux", "periodic"))
     field, source = np.arange(1.0, n + 1).reshape(grid.shape), np.ones(grid.shape)
-    got = advance(plan(grid, jnp.asarray(D), K, DT), jnp.asarray(field), jnp.asarray(source))
+    step = jax.jit(lambda field, source: advance(plan(grid, jnp.asarray(D), K, DT, method=way), field, source))
+    got = step(jnp.asarray(field), jnp.asarray(source))
     np.testing.assert_allclose(got, oracle(grid, field, source)[0], rtol=1e-12)
+
+
+def test_modes_kept_between_steps_are_the_same_field(x64, way):
+    grid = Grid((5, 6, 4), (1.0, 0.8, 1.5), boundary=KINDS)
+    rng = np.random.default_rng(2)
+    field, source = jnp.asarray(rng.random(grid.shape)), jnp.asarray(rng.random(grid.shape))
+
+    @jax.jit
+    def steps(field):
+        propagator = plan(grid, jnp.asarray(D), K, DT, method=way)
+        modes, made = to_modes(propagator, field), to_modes(propagator, source)
+        for _ in range(3):
+            modes, field = relax(propagator, modes, made), advance(propagator, field, source)
+        return from_modes(propagator, relax(propagator, modes)), advance(propagator, field)
+
+    kept, field = steps(field)
+    np.testing.assert_allclose(kept, field, rtol=1e-12)
+
+
+def test_method_is_the_cheaper_one_and_says_why():
+    box, torus = (Grid((128,) * 3, (1.0,) * 3, boundary=(kind,) * 3) for kind in ("no-flux", "periodic"))
+    assert choose(box).method == "matrix" and choose(torus).method == "fft"
+    assert choose(torus, source=False).method == "matrix"
+    assert choose(Grid((12,) * 3, (1.0,) * 3, boundary=("periodic",) * 3)).method == "matrix"
+    for grid in (box, torus):
+        choice = choose(grid)
+        assert choice.seconds[choice.method] == min(choice.seconds.values())
+        assert re.fullmatch(r"(products with matrices|Fourier transforms), predicted \S+ ms a step on two CPU cores, "
+                            r"against \S+ ms by .+", choice.why)
+    awkward, good = Grid((127, 1, 1), (1.0,) * 3), Grid((128, 1, 1), (1.0,) * 3)
+    assert choose(awkward).seconds["fft"] > 1.1 * choose(good).seconds["fft"]
