@@ -10,6 +10,12 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.chemistry import (
+    advance_with_exposure as advance_with_exposure,
+    bilinear as bilinear,
+    exposure_gain as exposure_gain,
+    quadratic as quadratic,
+)
 from retrojax.space.choice import Choice as Choice, choose as choose
 from retrojax.space.closed_form import (
     instantaneous_point as instantaneous_point,
@@ -41,6 +47,7 @@ from retrojax.space.near_field import (
     own_spine as own_spine,
     steps_needed as steps_needed,
 )
+from retrojax.space.saturable import saturable_loss as saturable_loss
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -62,12 +69,15 @@ __all__ = [
     "Propagator",
     "Sites",
     "advance",
+    "advance_with_exposure",
     "ball",
     "ball_instantaneous",
     "ball_steady",
+    "bilinear",
     "choose",
     "correction_kernel",
     "deposit",
+    "exposure_gain",
     "fixed_scale",
     "from_fixed",
     "from_modes",
@@ -84,8 +94,10 @@ __all__ = [
     "plane_steady",
     "point_response",
     "point_steady",
+    "quadratic",
     "relax",
     "sample",
+    "saturable_loss",
     "shell",
     "shell_steady",
     "steps_needed",

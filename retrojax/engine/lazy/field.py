@@ -15,9 +15,10 @@ from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.lazy.stock import take_stock
 from retrojax.engine.model import Model
+from retrojax.engine.reactions import Pools, transport
 from retrojax.engine.rows import Synapse, SynapseState
 from retrojax.errors import ErrorBit
-from retrojax.space import advance, from_fixed, own_spine, to_fixed
+from retrojax.space import from_fixed, own_spine, to_fixed
 from retrojax.types import Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -28,7 +29,7 @@ def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, p
     sparse = messenger.name in tissue.layout.sparse
     with jax.named_scope(f"field_{messenger.name}"):
         state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
-        state = _spread(tissue, state, which, plan, total, molecules, most)
+        state = _spread(model, tissue, state, which, plan, total, molecules, most)
         conc = concentration(model, tissue, state, which, plan)
         synapse, held = unpacked(model, tissue, state)
         held = sense(synapse, held, messenger.name, conc, plan.elapsed)
@@ -87,18 +88,21 @@ def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: 
     return state, stock.total, stock.molecules, stock.most
 
 
-def _spread(tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most) -> LazyState:
+def _spread(
+    model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most
+) -> LazyState:
     """Deposit, diffusion and the spines' own history."""
     scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
     volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
     source = from_fixed(total, scale).reshape(grid.shape) / (volume * plan.elapsed)
-    field = advance(plan.propagator, state.fields[which], source)
+    pools = transport(model, plan.transport, which, Pools(state.fields, state.pending), source)
     overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
         history = jnp.roll(history, 1, axis=0).at[0].set(molecules / plan.elapsed)
-    return eqx.tree_at(lambda s: (s.fields[which], s.emitted[which], s.errors), state, (field, history, errors))
+    return eqx.tree_at(lambda s: (s.fields, s.pending, s.emitted[which], s.errors), state,
+                       (pools.fields, pools.pending, history, errors))
 
 
 def concentration(
