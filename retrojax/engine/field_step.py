@@ -17,7 +17,6 @@ from retrojax.space import correction_kernel, deposit, from_fixed, own_spine, sa
 from retrojax.types import Field, PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
-
 BALANCE_MS = 1e7
 """Time in which receptors come into balance with what is there at rest [ms]."""
 

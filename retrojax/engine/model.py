@@ -149,8 +149,8 @@ class NetworkState(eqx.Module):
     - `arriving`: fixed-point input by (slot, receptor, neuron). `fired`: recent spikes by (slot, neuron or source).
     - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
       steps, newest first [molecules/ms].
-    - `pending`: what other messengers have turned into each since its last step, amount per tissue volume [nM]; an empty
-      array where nothing can.
+    - `pending`: what other messengers have turned into each since its last step, amount per tissue volume [nM]; an
+      empty array where nothing can.
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
     - `tick`: ticks done. `cursor`, `lap`: step within the drive's period, and periods done. `slot`: position in the
       two rings.

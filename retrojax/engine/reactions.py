@@ -118,7 +118,7 @@ def _reacted(model: Model, which: int, pools: Pools, elapsed: Scalar) -> Pools:
             give(r, fields[which] - left)
         fields[which] = left
     for r in model.reactions:
-        if r.source == which and r.kind == "catalysed":
+        if r.source == which and r.kind == "catalysed" and r.catalyst is not None:
             partner = fields[r.catalyst] / model.messengers[r.catalyst].volume_fraction
             fields[which], gone = bilinear(fields[which], r.rate, partner, elapsed)
             give(r, gone)

@@ -80,7 +80,7 @@ def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
     """Volume fraction, learning gates and inhibition of a sleep stage.
 
     Amounts stay where they are when the volume fraction moves (the field is an amount), and a surface sink of rate u
-    gives k = u / volume_fraction.
+    gives k = u / volume_fraction (and the same of a saturable one).
     """
     messengers = []
     for m in model.messengers:
@@ -88,6 +88,9 @@ def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
         if stage.volume_fraction is not None and base["space"] == "ecs":
             fraction = jnp.asarray(stage.volume_fraction, m.volume_fraction.dtype)
             loss = m.loss * (m.volume_fraction / fraction) if base["sink_kind"] == "surface" else m.loss
+            ratio = m.volume_fraction / fraction
+            if base["sink_kind"] == "surface" and m.saturable is not None:
+                m = eqx.tree_at(lambda x: x.saturable.vmax, m, m.saturable.vmax * ratio)
             m = eqx.tree_at(lambda x: (x.volume_fraction, x.loss), m, (fraction, loss))
         messengers.append(m)
     rules = tuple(_gated(rule, stage) for rule in model.synapse.rules)
@@ -113,6 +116,12 @@ def targets(model: Model) -> dict[str, Callable[[Model], Any]]:
         for name in ("diffusion", "loss", "volume_fraction"):
             found[f"messengers.{messenger.name}.{name}"] = (
                 lambda m, i=place, n=name: getattr(m.messengers[i], n))
+        if messenger.tonic is not None:
+            found[f"messengers.{messenger.name}.tonic"] = lambda m, i=place: m.messengers[i].tonic
+        if messenger.saturable is not None:
+            found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
+    for place in range(len(model.reactions)):
+        found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
     for place, rule in enumerate(model.synapse.rules):
         label = next(key for key, part in PARTS.items() if part.cls is type(rule))
         label = f"synthesis.{rule.makes}" if rule.makes else f"rules.{label}"

@@ -188,11 +188,11 @@ class AbstractRule(eqx.Module):
         return s, None
 
     def resting(self) -> PerRow | None:
-        """Molecules per ms that a spine makes for ever without a spike; None for none. A run starts where that leads."""
+        """Molecules per ms that a spine makes without any spike; None for none. A run starts where that leads."""
         return None
 
     def most(self, elapsed: PerRow) -> PerRow | None:
-        """Most molecules that one field step of `elapsed` ms can yield; None if there is no bound, or nothing is made."""
+        """Most molecules that a field step of `elapsed` ms can yield; None if there is no bound, or nothing is made."""
         return None
 
     def field(

@@ -78,7 +78,7 @@ class TrainSynthesis(AbstractRule):
         made = self.gate(at_last_spike) * path.hill_integral(self.half_activation / self.ca_scale, self.hill)
         return TrainState(s.spikes * decay(elapsed, self.tau_r), quiet + elapsed, s.activated + made)
 
-    # Where both sides spike at once the two changes are summed and `quiet` falls below 0, which the next flow reads as 0.
+    # Where both sides spike at once the changes are summed and `quiet` falls below 0, which the next flow reads as 0.
     def on_pre(self, s: TrainState, expression: Expression, traces: Traces) -> Change:
         return Change(TrainState(jnp.zeros_like(s.spikes), -s.quiet, jnp.zeros_like(s.activated)))
 

@@ -28,9 +28,9 @@ class VesicularSynthesis(AbstractRule):
         tau df/dt = u - f,    Q = rate f   [molecules/ms]
 
     The two-stage reduction of the release of Solinas et al. (2019), who draw for every vesicle a delay of up to 300 s
-    and let it discharge for 1500 s: here one low-pass of time constant `tau` stands for both. With their memory a single
-    event, or repeats at 0.05 Hz, release nothing; repeats at 0.5 Hz do. Both factors of u close once and for all in a
-    flow, so its integral is a closed form; the low-pass is exact for the drive's mean over each field step.
+    and let it discharge for 1500 s: here one low-pass of time constant `tau` stands for both. With their memory a
+    single event, or repeats at 0.05 Hz, release nothing; repeats at 0.5 Hz do. Both factors of u close once and for all
+    in a flow, so its integral is a closed form; the low-pass is exact for the drive's mean over each field step.
 
     **Arguments**
 
@@ -38,11 +38,11 @@ class VesicularSynthesis(AbstractRule):
     - `rate`: molecules per ms and spine while every vesicle that can fuses.
     - `theta`, `theta_max`: calcium at which fusion begins and saturates [uM], theta < theta_max.
     - `tau`: time constant of release [ms].
-    - `tau_memory`: of the memory [ms], > 0. `memory_step`: what one calcium event adds. `memory_gate`: least memory that
-      lets vesicles fuse, > 0.
+    - `tau_memory`: of the memory [ms], > 0. `memory_step`: what one calcium event adds. `memory_gate`: least memory
+      that lets vesicles fuse, > 0.
     - `ca_scale`: uM of calcium per unit of the rule's dimensionless calcium.
 
-    References: Solinas et al. (2019) Front Cell Neurosci 13:577; Hartmann et al. (2001) EMBO J 20:5887 (postsynaptic,
+    References: Solinas et al. (2019) PLoS Comput Biol 15:e1006975; Hartmann et al. (2001) EMBO J 20:5887 (postsynaptic,
     calcium-dependent secretion).
     """
 

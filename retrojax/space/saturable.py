@@ -13,7 +13,8 @@ def saturable_loss(
 
         dc/dt = -vmax c / (km + c),    c/km + ln(c/km) = c0/km + ln(c0/km) - vmax elapsed/km
 
-    i.e. c = km W((c0/km) exp(c0/km - vmax elapsed/km)) with Lambert's W, solved for y = ln(c/km), which cannot overflow.
+    i.e. c = km W((c0/km) exp(c0/km - vmax elapsed/km)) with Lambert's W;
+    solved for y = ln(c/km), which cannot overflow.
 
     **Arguments**
 

@@ -170,7 +170,8 @@ def initial_state(
     blocks, slot = tissue.plastic.post.shape
     neurons = axons - model.drive.sources
     zero = jnp.zeros((), jnp.int32)
-    fields, release = (), []
+    fields: tuple[Field, ...] = ()
+    release: list[np.ndarray] = []
     if model.messengers:
         grid, voxels = tissue.space
         live = np.asarray(tissue.plastic.post) >= 0
