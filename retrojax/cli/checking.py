@@ -8,7 +8,8 @@ from rich.table import Table
 
 from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
-from retrojax.io.schema import RunConfig
+from retrojax.io.parts import total_loss
+from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
 
 
@@ -39,14 +40,53 @@ def _schedule(plan: Plan) -> str:
 
 
 def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
-    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)",
-                  "own-spine memory", title="Messengers: reach = sqrt(D*/loss)")
+    if not plan.messengers:
+        return
+    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "reach (voxels)",
+                  "on this grid", "made by", "own-spine memory",
+                  title="Messengers: reach = sqrt(D*/loss); loss with what is converted, at low concentration")
+    lost = total_loss(plan.messengers, plan.reactions)
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        reach = _reach(values)
-        table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * values['loss']:.4g}",
-                      f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}", f"{steps} steps")
-    if plan.messengers:
-        console.print(table)
+        reach = _reach(values, lost[name])
+        table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * lost[name]:.4g}",
+                      values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}",
+                      _scale(reach, config.grid.spacing, max(plan.grid.size)), _makers(plan, name, values),
+                      f"{steps} steps")
+    console.print(table)
+    for every in sorted(set(plan.clocks.every)):
+        group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
+        tick = config.dt * plan.clocks.steps
+        console.print(f"field step of {', '.join(group)}: every {every * tick:g} ms, "
+                      f"{1000 / (every * tick):g} a second", highlight=False, soft_wrap=True)
+    for reaction in config.reactions:
+        console.print(f"reaction: {_spelled(reaction)}", highlight=False, soft_wrap=True)
+
+
+def _scale(reach: float, spacing: float, box: float) -> str:
+    """How the reach compares with a voxel and with the box."""
+    if reach < spacing:
+        return "within a voxel"
+    return "nearly uniform" if reach > box else "resolved"
+
+
+def _makers(plan: Plan, name: str, values: dict) -> str:
+    """What makes a messenger: spines, other messengers, and what keeps up a resting level."""
+    made = [f"spines ({type(rule).__name__})" for rule in plan.synapse.rules if rule.makes == name]
+    names = list(plan.messengers)
+    made += [names[r.source] for r in plan.reactions if r.product is not None and names[r.product] == name]
+    if values["tonic"] > 0:
+        made.append(f"tonic, {values['tonic']:g} nM")
+    return ", ".join(made) or "nothing"
+
+
+def _spelled(reaction: ReactionSection) -> str:
+    """A reaction as chemists write it."""
+    left = f"2 {reaction.source}" if reaction.order == 2 else reaction.source
+    left += f" + {reaction.catalyst}" if reaction.catalyst else ""
+    right = "nothing" if reaction.product is None else reaction.product
+    right = right if reaction.share == 1 else f"{reaction.share:g} {right}"
+    right += f" + {reaction.catalyst}" if reaction.catalyst else ""
+    return f"{left} -> {right}, {'as it is lost' if reaction.of_loss else reaction.rate}"
 
 
 def _bytes(plan: Plan, console: Console) -> None:
@@ -62,23 +102,43 @@ def _bytes(plan: Plan, console: Console) -> None:
                   "this kind, all else being equal", highlight=False, soft_wrap=True)
 
 
-def _reach(values: dict) -> float:
-    return math.sqrt(values["diffusion"] / values["loss"]) if values["loss"] > 0 else math.inf
+def _reach(values: dict, loss: float) -> float:
+    return math.sqrt(values["diffusion"] / loss) if loss > 0 else math.inf
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What a user should know about the resolution and the walls of a plan."""
+    """What a user should know about the resolution and the walls of a plan, and about its messengers."""
     found, spacing, box = [], plan.config.grid.spacing, max(plan.grid.size)
-    mirrored = []
+    mirrored, lost = [], total_loss(plan.messengers, plan.reactions)
     for name, values in plan.messengers.items():
-        reach = _reach(values)
+        reach = _reach(values, lost[name])
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
         if reach > box:
             found.append(f"{name} reaches {reach:.0f} um, beyond the box ({box:.0f} um): it is nearly uniform there")
         elif "no-flux" in plan.grid.boundary and reach > plan.config.grid.margin:
             mirrored.append(f"{name} ({reach:.0f} um)")
+        found += _doubts(plan, name, values)
     if mirrored:
         found.append(f"synapses lie within the reach of {', '.join(mirrored)} of a no-flux wall, which mirrors them: "
                      "concentrations near it are those of tissue that goes on alike")
+    return found
+
+
+SPLIT = 0.5
+"""Part of a messenger that what is not linear in it may take in a step before the splitting shows (1 % and more)."""
+
+
+def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
+    """What else to know about one messenger."""
+    found = []
+    if not values["enabled"]:
+        found.append(f"{name}: few or none of its numbers come from a source that was read (`retrojax describe "
+                     f"messenger {values['name']}`)")
+    if _makers(plan, name, values) == "nothing":
+        found.append(f"{name} is made by nothing: give it a `tonic` level, a `synthesis`, or a reaction that yields it")
+    taken = values["vmax"] / (values["km"] + values["tonic"]) * values["step"]
+    if taken > SPLIT:
+        found.append(f"{name}: saturable loss takes {taken:.2g} of it in a field step of {values['step']:g} ms: use a "
+                     f"step of {SPLIT / taken * values['step']:.2g} ms or less")
     return found

@@ -244,7 +244,7 @@ def _start_bistable(rule: AbstractRule, seed: int, ids: np.ndarray, up_fraction:
 def _most_molecules(synapse: Synapse, name: str, values: dict) -> float:
     """Most that one spine can make of a messenger in one of its field steps."""
     bounds = [rule.most(jnp.asarray(values["step"], float)) for rule in synapse.rules if rule.makes == name]
-    return sum((values["rate"] * values["step"] if most is None else float(jnp.max(most)) for most in bounds), start=0.0)
+    return sum((values["rate"] * values["step"] if most is None else float(jnp.max(most)) for most in bounds), 0.0)
 
 
 def _largest_strength(synapse: Synapse) -> float:

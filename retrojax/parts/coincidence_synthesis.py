@@ -38,9 +38,10 @@ class CoincidenceSynthesis(AbstractRule):
 
     In closed form and composable: over a flow the pool loses exp(-(v_lipase/K_dag) integral of g), which is what
     becomes 2-AG; a glutamate pulse adds its integral at once, v_max tau_glu ln(1 + glu_peak/K), K at the calcium of
-    the spike (its receptors stay saturated for some 25 ms, which costs about a tenth where calcium is high just then); what is
-    made without glutamate joins the pool, and k_dag acts on it, at the next spike of either side. Since the gate is
-    open for milliseconds after a spike and 1/k_dag is 0.5 s, that costs about k_dag x (open time), a few per cent.
+    the spike (its receptors stay saturated for some 25 ms, which costs about a tenth where calcium is high just
+    then); what is made without glutamate joins the pool, and k_dag acts on it, at the next spike of either side.
+    Since the gate is open for milliseconds after a spike and 1/k_dag is 0.5 s, that costs about k_dag x (open time),
+    a few per cent.
 
     **Arguments**
 
