@@ -8,6 +8,7 @@ the own-spine term is on, and no spike comes in between: this is what the field 
 
 Prints one JSON line; per biological second: `transport_s` of spread and loss alone, `total_s` of whole field steps
 (synthesis, deposit, transport, own-spine term, sampling, receptors), and `by_messenger_s`, whole steps of each alone.
+`transport_cpu_s` and `total_cpu_s` are processor time of all threads, which a busy machine does not stretch.
 """
 
 import argparse
@@ -122,22 +123,24 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
         return jax.lax.fori_loop(0, ticks, tick, state)
 
-    def timed(step, chosen) -> tuple[float, float]:
+    def timed(step, chosen) -> tuple[float, float, float]:
         nonlocal state
         start = time.perf_counter()
         state = jax.block_until_ready(run((model, tissue), state, step, chosen, jnp.asarray(0)))
-        compiled, walls = time.perf_counter() - start, []
+        compiled, walls, used = time.perf_counter() - start, [], []
         for _ in range(given.repeat + 1):
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             state = jax.block_until_ready(run((model, tissue), state, step, chosen, jnp.asarray(ticks)))
             walls.append((time.perf_counter() - start) / given.seconds)
-        return compiled, statistics.median(walls[1:])
+            used.append((time.process_time() - busy) / given.seconds)
+        return compiled, statistics.median(walls[1:]), statistics.median(used[1:])
 
     everyone = tuple(range(len(every)))
-    (_, spread_s), (compile_s, total_s) = timed(spread, everyone), timed(field_step, everyone)
+    _, spread_s, spread_cpu_s = timed(spread, everyone)
+    compile_s, total_s, total_cpu_s = timed(field_step, everyone)
     alone = {name: timed(field_step, (which,))[1] for which, name in enumerate(MESSENGERS)}
     return {"compile_s": compile_s, "wall_s": total_s, "transport_s": spread_s, "total_s": total_s,
-            "by_messenger_s": alone, "errors": int(state.errors),
+            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone, "errors": int(state.errors),
             "near_steps": [e.shape[0] for e in state.emitted], "channels": tissue.layout.names,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 

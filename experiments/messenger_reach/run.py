@@ -60,8 +60,8 @@ def published() -> list[Target]:
     no, lipid, bdnf = load_record("NO"), load_record("2-AG"), load_record("BDNF")
     half = np.array([0.01, 0.1, 0.5, 1.0, 5.0])
     found = [reach(no, loss=np.log(2) / (1e3 * t)) for t in half]
-    rows = targets([f"NO, half-life {t:g} s" for t in half[:3]], "D of Santos et al. 2011", (5.6, 17.8, 39.8), found[:3],
-                   absolute=0.05)
+    rows = targets([f"NO, half-life {t:g} s" for t in half[:3]], "D of Santos et al. 2011", (5.6, 17.8, 39.8),
+                   found[:3], absolute=0.05)
     rows += targets([f"NO, half-life {t:g} s" for t in half[3:]], "D of Santos et al. 2011", (56, 126), found[3:],
                     absolute=0.5)
     rows += targets(["NO, half-life 5 s, D 3300"], "D of Malinski et al. 1993", (154,),

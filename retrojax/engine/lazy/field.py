@@ -31,27 +31,32 @@ def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, p
         state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
         state = _spread(model, tissue, state, which, plan, total, molecules, most)
         conc = concentration(model, tissue, state, which, plan)
-        synapse, held = unpacked(model, tissue, state)
-        held = sense(synapse, held, messenger.name, conc, plan.elapsed)
+        synapse, before = unpacked(model, tissue, state)
+        held = sense(synapse, before, messenger.name, conc, plan.elapsed)
         level = _level(messenger, tissue, state.fields[which], conc)
-    # a sparse messenger leaves the rows alone; not touching the array spares a copy of it
-    state = kept(tissue, state, held, rows=not sparse)
+    state = kept(tissue, state, held, before)
     return eqx.tree_at(lambda s: s.levels, state, state.levels.at[which].set(level))
 
 
 def slow_step(model: Model, tissue: LazyTissue, state: LazyState, elapsed: Scalar) -> LazyState:
     """Expression of long-term change in all rows."""
-    synapse, held = unpacked(model, tissue, state)
-    held = slow_change(synapse, held, elapsed)
-    return kept(tissue, state, held)
+    synapse, before = unpacked(model, tissue, state)
+    return kept(tissue, state, slow_change(synapse, before, elapsed), before)
 
 
-def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, rows: bool = True) -> LazyState:
-    """The state with `held` in all slots but free ones, which never change; without `rows`, its calm leaves alone."""
+def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, before: SynapseState) -> LazyState:
+    """The state with `held` in all slots but free ones, which never change.
+
+    Only channels that are not those of `before` are written: the others would cost a copy of the rows.
+    """
     live = tissue.plastic.post >= 0
     calm = tuple(old if new is old else jnp.where(live, new, old)
                  for new, old in zip(to_calm(tissue.layout, held), state.calm, strict=True))
-    cells = jnp.where(live[:, None], packed(tissue, held), state.cells) if rows else state.cells
+    cells = state.cells
+    channels = zip(to_channels(tissue.layout, held), to_channels(tissue.layout, before), strict=True)
+    for place, (new, old) in enumerate(channels):
+        if new is not old:
+            cells = cells.at[:, place].set(jnp.where(live, new, old))
     return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm))
 
 
@@ -65,20 +70,15 @@ def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synaps
     return synapse, with_traces(synapse, held, [x[owner, None] for x in pre], [x[target] for x in state.post])
 
 
-def packed(tissue: LazyTissue, held: SynapseState) -> Float[Array, "B C slot"]:
-    """Rows in blocks."""
-    return jnp.stack(to_channels(tissue.layout, held), axis=1)
-
-
 def _emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
     """What all spines made, from rows that are up to date: per voxel in fixed point, per synapse, and most of one."""
-    synapse, held = unpacked(model, tissue, state)
-    held, molecules = emit(synapse, held, model.messengers[which].name, plan.elapsed)
+    synapse, before = unpacked(model, tissue, state)
+    held, molecules = emit(synapse, before, model.messengers[which].name, plan.elapsed)
     molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
     units = to_fixed(molecules, tissue.deposit_scale[which])
     grid, voxels = tissue.space
     total = jnp.zeros(grid.n_voxels, jnp.int32).at[voxels.spines].add(units)
-    return kept(tissue, state, held), total, molecules, jnp.max(molecules)
+    return kept(tissue, state, held, before), total, molecules, jnp.max(molecules)
 
 
 def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
