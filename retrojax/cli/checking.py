@@ -7,9 +7,10 @@ from rich.table import Table
 
 from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
-from retrojax.io.schema import RunConfig
+from retrojax.io.parts import total_loss
+from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
-from retrojax.space import reach_of, regime, wall_warning
+from retrojax.space import regime, wall_warning
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -39,17 +40,46 @@ def _schedule(plan: Plan) -> str:
 
 
 def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
-    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "reach (um)", "reach (voxels)",
-                  "own-spine memory", title="Messengers: reach = sqrt(D*/loss)")
+    if not plan.messengers:
+        return
+    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "reach (voxels)",
+                  "on this grid", "made by", "own-spine memory",
+                  title="Messengers: reach = sqrt(D*/loss); loss with what is converted, at low concentration")
+    lost = total_loss(plan.messengers, plan.reactions)
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        reach = reach_of(values["diffusion"], values["loss"])
-        table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * values['loss']:.4g}",
-                      f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}", f"{steps} steps")
-    if plan.messengers:
-        console.print(table)
-    for name, values in plan.messengers.items():
-        needed = regime(plan.grid, values["diffusion"], values["loss"])
-        console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
+        needed = regime(plan.grid, values["diffusion"], lost[name])
+        table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * lost[name]:.4g}",
+                      values["sink_kind"], f"{needed.reach:.1f}", f"{needed.reach / config.grid.spacing:.1f}",
+                      needed.kind, _makers(plan, name, values),
+                      f"{steps} steps")
+    console.print(table)
+    for every in sorted(set(plan.clocks.every)):
+        group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
+        tick = config.dt * plan.clocks.steps
+        console.print(f"field step of {', '.join(group)}: every {every * tick:g} ms, "
+                      f"{1000 / (every * tick):g} a second", highlight=False, soft_wrap=True)
+    for reaction in config.reactions:
+        console.print(f"reaction: {_spelled(reaction)}", highlight=False, soft_wrap=True)
+
+
+def _makers(plan: Plan, name: str, values: dict) -> str:
+    """What makes a messenger: spines, other messengers, and what keeps up a resting level."""
+    made = [f"spines ({type(rule).__name__})" for rule in plan.synapse.rules if rule.makes == name]
+    names = list(plan.messengers)
+    made += [names[r.source] for r in plan.reactions if r.product is not None and names[r.product] == name]
+    if values["tonic"] > 0:
+        made.append(f"tonic, {values['tonic']:g} nM")
+    return ", ".join(made) or "nothing"
+
+
+def _spelled(reaction: ReactionSection) -> str:
+    """A reaction as chemists write it."""
+    left = f"2 {reaction.source}" if reaction.order == 2 else reaction.source
+    left += f" + {reaction.catalyst}" if reaction.catalyst else ""
+    right = "nothing" if reaction.product is None else reaction.product
+    right = right if reaction.share == 1 else f"{reaction.share:g} {right}"
+    right += f" + {reaction.catalyst}" if reaction.catalyst else ""
+    return f"{left} -> {right}, {'as it is lost' if reaction.of_loss else reaction.rate}"
 
 
 def _bytes(plan: Plan, console: Console) -> None:
@@ -66,10 +96,11 @@ def _bytes(plan: Plan, console: Console) -> None:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What a user should know about the resolution and the walls of a plan."""
+    """What a user should know about the resolution and the walls of a plan, and about its messengers."""
     found, spacing, widest = [], plan.config.grid.spacing, 0.0
+    lost = total_loss(plan.messengers, plan.reactions)
     for name, values in plan.messengers.items():
-        kind, reach, _ = regime(plan.grid, values["diffusion"], values["loss"])
+        kind, reach, _ = regime(plan.grid, values["diffusion"], lost[name])
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
         if kind == "mean field":
@@ -77,5 +108,25 @@ def warnings(plan: Plan) -> list[str]:
                          "uniform there")
         else:
             widest = max(widest, reach)
+        found += _doubts(plan, name, values)
     mirrored = wall_warning(plan.grid, plan.spines, widest)
     return found if mirrored is None else [*found, mirrored]
+
+
+SPLIT = 0.5
+"""Part of a messenger that what is not linear in it may take in a step before the splitting shows (1 % and more)."""
+
+
+def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
+    """What else to know about one messenger."""
+    found = []
+    if not values["enabled"]:
+        found.append(f"{name}: few or none of its numbers come from a source that was read (`retrojax describe "
+                     f"messenger {values['name']}`)")
+    if _makers(plan, name, values) == "nothing":
+        found.append(f"{name} is made by nothing: give it a `tonic` level, a `synthesis`, or a reaction that yields it")
+    taken = values["vmax"] / (values["km"] + values["tonic"]) * values["step"]
+    if taken > SPLIT:
+        found.append(f"{name}: saturable loss takes {taken:.2g} of it in a field step of {values['step']:g} ms: use a "
+                     f"step of {SPLIT / taken * values['step']:.2g} ms or less")
+    return found

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from retrojax import protocols
 from retrojax.errors import InputError
-from retrojax.messengers import catalogue, describe_record
+from retrojax.messengers import MessengerRecord, catalogue, describe_record, load_record, sourced_values
 from retrojax.parts.catalogue import PARTS, Part, find_part
 from retrojax.protocols.pharmacology import drugs, find_drug, half_dose
 
@@ -47,14 +47,28 @@ def _contents(kinds: tuple[str, ...], console: Console) -> None:
 
 
 def _messenger(name: str, console: Console) -> None:
-    records = catalogue()
-    if name not in records:
-        raise InputError("name", name, ", ".join(records), "choose one of these")
-    record = records[name]
-    console.print(f"[bold]{record.name}[/]: da/dt = D* lap(a) - k a + S, D* = D/tortuosity^2, a = volume_fraction x c; "
-                  "S from rate x h, tau dh/dt = Ca^n/(K^n + Ca^n) - h", soft_wrap=True)
+    record = load_record(name)
+    console.print(f"[bold]{record.name}[/] ({record.family}): {_equation(record)}", soft_wrap=True, highlight=False)
+    if not record.enabled:
+        console.print("[yellow]Low confidence:[/] few or none of its numbers come from a source that was read",
+                      soft_wrap=True)
+    unsure = sum(entry.status == "unverified" for _, entry in sourced_values(record))
+    console.print(f"{len(sourced_values(record))} numbers, {unsure} of them unverified (their source was not opened)\n",
+                  highlight=False)
     for row in describe_record(record):
         _line(row.parameter, f"{row.value:.6g} {row.unit}", row.range, row.status, row.source, console)
+
+
+def _equation(record: MessengerRecord) -> str:
+    """Transport, loss and source of a messenger."""
+    lost = "k a" if record.saturable is None else "k a - volume_fraction Vmax c/(Km + c)"
+    sink = "k follows the volume fraction (uptake)" if record.sink_kind == "surface" else "k is that of the fluid"
+    text = f"da/dt = D* lap(a) - {lost} + S, D* = D/tortuosity^2, a = volume_fraction x c; {sink}"
+    if record.synthesis is None:
+        return f"{text}; spines do not make it"
+    if record.synthesis.kind == "hill":
+        return f"{text}; S from rate x h, tau dh/dt = Ca^n/(K^n + Ca^n) - h"
+    return f"{text}; S as in `retrojax describe rule {record.synthesis.kind}_synthesis`"
 
 
 def _part(name: str, part: Part, console: Console) -> None:

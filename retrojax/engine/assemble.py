@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.model import Clocks, Inputs, Model, NetworkState, Tissue
+from retrojax.engine.reactions import no_pending, resting_fields, resting_release
 from retrojax.engine.rows import init_state, pack
 from retrojax.errors import InputError
-from retrojax.space import Grid, Sites, fixed_scale, offset_class
+from retrojax.space import Grid, Sites, fixed_scale, offset_class, sample
 
 SMALLEST = 1e-9
 """Stands for a largest value of 0 (no input, a messenger nobody makes) when a fixed-point scale is chosen."""
@@ -85,14 +87,18 @@ def initial_state(model: Model, tissue: Tissue, near_steps: Sequence[int], seed:
     neurons, sources = int(model_neurons(tissue)), model.drive.sources
     back = int(np.ceil(float(jnp.max(model.synapse.spine.delay)) / float(model.dt) - 1e-6)) + 2
     count = tissue.ids.size
+    fields = resting_fields(model, tissue.grid, np.asarray(tissue.spines.voxel))
+    synapses = settle_receptors(model, init_state(model.synapse, (count,)), fields,
+                                lambda field: sample(tissue.boutons, field))
     return NetworkState(
-        rows=pack(init_state(model.synapse, (count,))),
+        rows=pack(synapses),
         neurons=model.neurons.init(neurons),
         arriving=jnp.zeros((max(tissue.delays, default=1) + 1, 2, neurons), jnp.int32),
         fired=jnp.zeros((back, neurons + sources), bool),
-        fields=tuple(jnp.zeros(tissue.grid.shape) for _ in model.messengers),
-        emitted=tuple(jnp.zeros((steps, count)) for steps in near_steps),
-        levels=jnp.zeros((len(model.messengers), 3)),
+        fields=fields,
+        emitted=tuple(jnp.broadcast_to(jnp.asarray(resting_release(model, which, count), float), (steps, count))
+                      for which, steps in enumerate(near_steps)),
+        pending=no_pending(model, tissue.grid), levels=resting_levels(model, fields),
         tick=jnp.zeros((), jnp.int32), cursor=jnp.zeros((), jnp.int32), lap=jnp.zeros((), jnp.int32),
         slot=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed), errors=jnp.zeros((), jnp.int32),

@@ -1,34 +1,30 @@
 """The field step: synthesis, deposit, diffusion, sampling, receptors - for one messenger at its own clock."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from retrojax.engine.kernel import apply_changes
 from retrojax.engine.model import Model, NetworkState, Tissue
+from retrojax.engine.reactions import Pools, TransportPlan, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import ErrorBit
-from retrojax.space import (
-    Propagator,
-    advance,
-    correction_kernel,
-    deposit,
-    from_fixed,
-    own_spine,
-    plan,
-    sample,
-    to_fixed,
-)
-from retrojax.types import PerRow, Rows, Scalar
+from retrojax.space import correction_kernel, deposit, from_fixed, own_spine, sample, to_fixed
+from retrojax.types import Field, PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
+
+BALANCE_MS = 1e7
+"""Time in which receptors come into balance with what is there at rest [ms]."""
 
 
 class FieldPlan(NamedTuple):
-    """What a field step needs of its parameters, computed once per chunk: the propagator and the own-spine kernel."""
+    """What a field step needs of its parameters, computed once per chunk: transport and the own-spine kernel."""
 
-    propagator: Propagator
+    transport: TransportPlan
     near: jax.Array
     elapsed: Scalar
 
@@ -39,11 +35,12 @@ def plan_fields(
     """Plans of all messengers for field steps of `elapsed` ms each."""
     return tuple(
         FieldPlan(
-            plan(tissue.grid, m.diffusion, m.loss, step),
-            correction_kernel(tissue.grid, m.diffusion, m.loss, step, tissue.near_distance, history.shape[0]),
+            plan_transport(model, tissue.grid, which, step),
+            correction_kernel(tissue.grid, m.diffusion, linear_loss(model, which), step, tissue.near_distance,
+                              history.shape[0]),
             step,
         )
-        for m, step, history in zip(model.messengers, elapsed, state.emitted, strict=True)
+        for which, (m, step, history) in enumerate(zip(model.messengers, elapsed, state.emitted, strict=True))
     )
 
 
@@ -60,7 +57,9 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
         per_voxel = from_fixed(total, scale)
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
-        field = advance(plan_.propagator, state.fields[which], per_voxel / (volume * plan_.elapsed))
+        pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending),
+                          per_voxel / (volume * plan_.elapsed))
+        field = pools.fields[which]
         emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
         own = own_spine(plan_.near, tissue.near, emitted)
         amount = jnp.maximum(sample(tissue.boutons, field) + own, 0.0)
@@ -69,9 +68,9 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
-        lambda s: (s.rows, s.fields[which], s.emitted[which], s.levels, s.errors),
+        lambda s: (s.rows, s.fields, s.pending, s.emitted[which], s.levels, s.errors),
         state,
-        (pack(synapses), field, emitted, state.levels.at[which].set(level),
+        (pack(synapses), pools.fields, pools.pending, emitted, state.levels.at[which].set(level),
          state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)),
     )
 
@@ -88,6 +87,24 @@ def slow_change(synapse: Synapse, state: SynapseState, elapsed: Scalar) -> Synap
         for number, (rule, s) in enumerate(zip(synapse.rules, state.rules, strict=True))
     ]
     return apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None])
+
+
+def settle_receptors(
+    model: Model, state: SynapseState, fields: tuple[Field, ...], at_boutons: Callable[[Field], PerRow]
+) -> SynapseState:
+    """Synapses whose receptors are in balance with the messengers that are there at rest; host only."""
+    for messenger, field in zip(model.messengers, fields, strict=True):
+        if float(jnp.max(field)) > 0:
+            conc = jnp.maximum(at_boutons(field), 0.0) / messenger.volume_fraction
+            state = sense(model.synapse, state, messenger.name, conc, jnp.asarray(BALANCE_MS))
+    return state
+
+
+def resting_levels(model: Model, fields: tuple[Field, ...]) -> Float[jax.Array, "M 3"]:
+    """Concentrations at the start [nM]: the mean over the box for the mean at boutons, and the largest anywhere."""
+    rows = [jnp.stack([jnp.mean(f), jnp.mean(f), jnp.max(f)]) / m.volume_fraction
+            for m, f in zip(model.messengers, fields, strict=True)]
+    return jnp.stack(rows) if rows else jnp.zeros((0, 3))
 
 
 def emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> tuple[SynapseState, PerRow]:

@@ -5,7 +5,7 @@ checkpoint is a state. `Tissue`: wiring and geometry, which change only on the h
 decide compilation.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int
@@ -36,17 +36,48 @@ class Clocks(NamedTuple):
     chunk: int
 
 
+class Saturable(eqx.Module):
+    """Loss vmax c / (km + c) of the concentration c: `vmax` [nM/ms], `km` [nM], and the `level` at which the messenger
+    rests [nM]."""
+
+    vmax: Scalar
+    km: Scalar
+    level: Scalar
+
+
 class Messenger(eqx.Module):
     """A messenger in its medium.
 
     - `diffusion`: effective coefficient D* [um^2/ms]. `loss`: first-order rate [1/ms].
     - `volume_fraction`: of the space it occupies. `name`: static.
+    - `tonic`: source everywhere, of amount per tissue volume [nM/ms]; None for none.
+    - `saturable`: Michaelis-Menten loss besides; None for none.
     """
 
     name: str = eqx.field(static=True)
     diffusion: Scalar
     loss: Scalar
     volume_fraction: Scalar
+    tonic: Scalar | None = None
+    saturable: Saturable | None = None
+
+
+class Reaction(eqx.Module):
+    """Something that becomes of a messenger, in every voxel.
+
+    - `source`, `product`: numbers of the messengers that lose and gain; no product if None. Static, as is `kind`:
+      `loss` (of what the source loses anyhow), `first` (rate [1/ms]), `catalysed` (rate [1/(nM ms)], times the
+      concentration of messenger number `catalyst`, which is not used up) or `second` (rate [1/(nM ms)], times the
+      source's own concentration).
+    - `share`: molecules of product per molecule lost.
+    """
+
+    source: int = eqx.field(static=True)
+    product: int | None = eqx.field(static=True)
+    kind: Literal["loss", "first", "catalysed", "second"] = eqx.field(static=True)
+    rate: Scalar
+    share: Scalar
+    catalyst: int | None = eqx.field(static=True, default=None)
 
 
 class Model(eqx.Module):
@@ -58,6 +89,8 @@ class Model(eqx.Module):
       All in the unit of the membranes' input: pA, or mV for jumps.
     - `neurons`: the membranes. `drive`: the sources outside. `messengers`: what diffuses.
     - `background`: input that every neuron receives besides; None for none.
+    - `reactions`: between messengers. One that turns into another should stand before it: then what becomes of it in a
+      step that both take is seen in that step.
     """
 
     dt: Scalar
@@ -69,6 +102,7 @@ class Model(eqx.Module):
     drive: AbstractDrive
     messengers: tuple[Messenger, ...]
     background: AbstractBackground | None = None
+    reactions: tuple[Reaction, ...] = ()
 
 
 class Inputs(NamedTuple):
@@ -115,6 +149,8 @@ class NetworkState(eqx.Module):
     - `arriving`: fixed-point input by (slot, receptor, neuron). `fired`: recent spikes by (slot, neuron or source).
     - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
       steps, newest first [molecules/ms].
+    - `pending`: what other messengers have turned into each since its last step, amount per tissue volume [nM]; an
+      empty array where nothing can.
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
     - `tick`: ticks done. `cursor`, `lap`: step within the drive's period, and periods done. `slot`: position in the
       two rings.
@@ -127,6 +163,7 @@ class NetworkState(eqx.Module):
     fired: Bool[Array, "R A"]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ S"], ...]
+    pending: tuple[Float[Array, "_ _ _"], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     cursor: Int[Array, ""]

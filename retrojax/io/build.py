@@ -12,12 +12,20 @@ import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
 from retrojax.engine.lazy.assemble import Space, build_lazy, check_parts, plan_times
-from retrojax.engine.model import Clocks, Messenger, Model
+from retrojax.engine.model import Clocks, Model, Reaction
+from retrojax.engine.reactions import in_order
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.engine.schedules import AnyState, AnyTissue, Clocked, Lazy, Schedule
 from retrojax.errors import InputError, naming_file
 from retrojax.io.circuit import Cells, gather_cells, wire
-from retrojax.io.parts import make_neurons, make_synthesis, messenger_values
+from retrojax.io.parts import (
+    make_messengers,
+    make_neurons,
+    make_reactions,
+    make_synthesis,
+    messenger_values,
+    total_loss,
+)
 from retrojax.io.patches import Patches, make_patches
 from retrojax.io.placement import place_spines
 from retrojax.io.schema import PoissonSource, RunConfig
@@ -69,6 +77,7 @@ class Plan:
     refused: str | None
     synapse: Synapse
     messengers: dict[str, dict]
+    reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
     sizes: Sizes
 
@@ -116,11 +125,14 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     place = config.synapse.placement
     spines, boutons = place_spines(cells.position, wiring.post, config.seed, place.distribution, place.scale,
                                    place.bouton_distance, wiring.ids)
-    values = {name: messenger_values(section, file) for name, section in config.messengers.items()}
+    order = in_order([(r.source, r.product) for r in config.reactions], list(config.messengers))
+    values = {name: messenger_values(config.messengers[name], file) for name in order}
+    reactions = make_reactions(config.reactions, order, file)
+    lost = total_loss(values, reactions)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
     grid = _grid(config, np.concatenate([spines, boutons]))
     near = tuple(
-        steps_needed(grid, v["diffusion"], v["loss"], v["step"], place.bouton_distance) for v in values.values()
+        steps_needed(grid, v["diffusion"], lost[name], v["step"], place.bouton_distance) for name, v in values.items()
     )
     synapse = _synapse(config, wiring, values, file)
     schedule, refused = _schedule(config, wiring, clocks, synapse, file)
@@ -129,7 +141,8 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     else:
         sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
     check_memory(sizes, wiring.ids.size, file)
-    return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values, near, sizes)
+    return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
+                reactions, near, sizes)
 
 
 @naming
@@ -137,15 +150,11 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
     """The simulation a config describes, at t = 0."""
     plan = make_plan(config, file)
     synapse, outside = plan.synapse, config.drive.background
-    messengers = tuple(
-        Messenger(name, jnp.asarray(v["diffusion"], float), jnp.asarray(v["loss"], float),
-                  jnp.asarray(v["volume_fraction"], float))
-        for name, v in plan.messengers.items()
-    )
     model = Model(
         dt=jnp.asarray(config.dt, float), synapse=synapse, weight=jnp.asarray(plan.wiring.weight, float),
         fixed_weight=jnp.asarray(plan.wiring.fixed_weight, float), inhibition=jnp.asarray(1.0, float),
-        neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan), messengers=messengers,
+        neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan),
+        messengers=make_messengers(plan.messengers, plan.reactions), reactions=plan.reactions,
         background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
     )
     tissue, state = _arrays(plan, model)
@@ -184,7 +193,7 @@ def _short_calls(clocks: Clocks, bytes_per_tick: int) -> Clocks:
 def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
     """Tissue and state of a plan, at rest."""
     config, distance = plan.config, plan.config.synapse.placement.bouton_distance
-    most = [v["rate"] * v["step"] for v in plan.messengers.values()]
+    most = [_most_molecules(plan.synapse, name, v) for name, v in plan.messengers.items()]
     strongest, headroom = _largest_strength(model.synapse), config.network.input_headroom
     if isinstance(plan.schedule, Lazy):
         space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps) if most else None
@@ -212,7 +221,9 @@ def _synapse(config: RunConfig, wiring: Wiring, messengers: dict[str, dict], fil
                              f"add messengers.{rule.senses}, or remove the rule", file)
     if section.up_fraction is not None:
         rules = [_start_bistable(rule, config.seed, wiring.ids, section.up_fraction) for rule in rules]
-    rules += [make_synthesis(name, values) for name, values in messengers.items()]
+    made = [make_synthesis(name, values, config.messengers[name].synthesis, file)
+            for name, values in messengers.items()]
+    rules += [rule for rule in made if rule is not None]
     (p_min, p_max), (q_min, q_max) = section.p_range, section.q_range
     return Synapse(
         make_part(section.spine, "spine", "synapse.spine", file),
@@ -228,6 +239,12 @@ def _start_bistable(rule: AbstractRule, seed: int, ids: np.ndarray, up_fraction:
     draws = Draws(jax.random.key(seed), jnp.asarray(ids, jnp.int32)).stream(2**31 - 1)
     up = draws.uniform(jnp.zeros(()), 1)[0] < up_fraction
     return eqx.tree_at(lambda r: r.rho, rule, up.astype(rule.rho.dtype))
+
+
+def _most_molecules(synapse: Synapse, name: str, values: dict) -> float:
+    """Most that one spine can make of a messenger in one of its field steps."""
+    bounds = [rule.most(jnp.asarray(values["step"], float)) for rule in synapse.rules if rule.makes == name]
+    return sum((values["rate"] * values["step"] if most is None else float(jnp.max(most)) for most in bounds), 0.0)
 
 
 def _largest_strength(synapse: Synapse) -> float:

@@ -3,6 +3,7 @@
 from retrojax.io.schema import RunConfig
 from retrojax.messengers import cited_keys, load_record
 from retrojax.parts.catalogue import PARTS
+from retrojax.parts.choice import PartChoice
 
 
 def citations(config: RunConfig) -> list[str]:
@@ -11,6 +12,8 @@ def citations(config: RunConfig) -> list[str]:
     keys = {key for choice in chosen for key in PARTS[choice.model].cites}
     for section in config.messengers.values():
         keys |= set(cited_keys(load_record(section.record)))
+        if isinstance(section.synthesis, PartChoice):
+            keys |= set(PARTS[section.synthesis.model].cites)
     keys.add("Dai2020")
     if config.sleep:
         keys |= {"Vallat2021", "Xie2013", "Krishnan2016"}

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from retrojax.engine.model import Messenger, Reaction, Saturable
 from retrojax.errors import InputError
-from retrojax.io.schema import MessengerSection
-from retrojax.messengers import load_record
-from retrojax.parts import HillSynthesis
-from retrojax.parts.catalogue import find_part
-from retrojax.parts.choice import parameter
+from retrojax.io.schema import MessengerSection, ReactionSection
+from retrojax.messengers import SYNTHESIS_KINDS, load_record
+from retrojax.parts.catalogue import PARTS, find_part
+from retrojax.parts.choice import make_part, parameter
+from retrojax.units import check_range, to_unit
+from retrojax.validation import proposal
 
 
 def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Path | None = None) -> Any:
@@ -36,8 +39,8 @@ def messenger_values(section: MessengerSection, file: Path | None = None) -> dic
     path = Path(section.record)
     local = file.parent / path if file is not None and path.suffix else path
     record = load_record(str(local) if path.suffix else section.record)
-    values = {**record.base()._asdict(), "space": record.space}
-    given = section.model_dump(exclude={"record"}, exclude_none=True)
+    values = {**record.base()._asdict(), "space": record.space, "enabled": record.enabled}
+    given = section.model_dump(exclude={"record", "synthesis"}, exclude_none=True)
     if "diffusion" in given:
         given["diffusion_free"] = given.pop("diffusion")
     values.update(given)
@@ -45,7 +48,83 @@ def messenger_values(section: MessengerSection, file: Path | None = None) -> dic
     return values
 
 
-def make_synthesis(name: str, values: dict[str, Any]) -> HillSynthesis:
-    """The rule that makes a messenger in every spine."""
-    return HillSynthesis(name, values["half_activation"], values["hill"], values["rate"], values["tau"],
-                         values["ca_scale"])
+def make_synthesis(name: str, values: dict[str, Any], choice: Any = None, file: Path | None = None) -> Any:
+    """The rule that makes a messenger in every spine: the record's, or the part that a config names; None if none does.
+
+    **Raises** `InputError` for a part that is no synthesis, or one of its parameters.
+    """
+    if choice == "none" or (choice is None and values["kind"] == "none"):
+        return None
+    if choice is not None:
+        field = f"messengers.{name}.synthesis"
+        known = [key for key in PARTS if key.endswith("_synthesis")]
+        if choice.model not in known:
+            raise InputError(f"{field}.model", choice.model, ", ".join(known), "choose one of these names", file)
+        return make_part(choice.model_copy(update={"makes": name}), "rule", field, file)
+    numbers = {key: values[key] for key in ("half_activation", "hill", "tau", "ca_scale")} | values["more"]
+    numbers = {key: numbers[key] for key in SYNTHESIS_KINDS[values["kind"]]}
+    amount = "molecules" if values["kind"] == "coincidence" else "rate"
+    return PARTS[f"{values['kind']}_synthesis"].cls(name, **{amount: values["rate"]}, **numbers)
+
+
+def make_reactions(sections: list[ReactionSection], names: list[str], file: Path | None = None) -> tuple[Reaction, ...]:
+    """The reactions of a config between messengers `names`.
+
+    **Raises** `InputError` for a messenger that the model lacks, or a rate that is missing, superfluous or of another
+    kind.
+    """
+    return tuple(_reaction(section, names, f"reactions.{number}", file) for number, section in enumerate(sections))
+
+
+def _reaction(section: ReactionSection, names: list[str], field: str, file: Path | None) -> Reaction:
+    for key in ("source", "product", "catalyst"):
+        if getattr(section, key) is not None and getattr(section, key) not in names:
+            raise InputError(f"{field}.{key}", getattr(section, key), f"messengers: {', '.join(names) or 'none'}",
+                             proposal(getattr(section, key), names, "add it under messengers"), file)
+    number = lambda name: None if name is None else names.index(name)  # noqa: E731
+    kind: Any = "loss" if section.of_loss else "catalysed" if section.catalyst else \
+        "second" if section.order == 2 else "first"
+    if section.of_loss != (section.rate is None):
+        allowed = "no rate, since the source's loss is one" if section.of_loss else "a rate"
+        raise InputError(f"{field}.rate", section.rate, allowed, "write either a rate or `of_loss: true`", file)
+    if section.of_loss and section.product is None:
+        raise InputError(f"{field}.product", "missing", "a messenger", "name what the loss turns into", file)
+    unit = "1/ms" if kind == "first" else "1/(nM*ms)"
+    rate = 0.0 if section.rate is None else \
+        check_range(to_unit(section.rate, unit, f"{field}.rate", file), 0, 1e6, unit, f"{field}.rate", file)
+    return Reaction(names.index(section.source), number(section.product), kind, jnp.asarray(rate, float),
+                    jnp.asarray(section.share, float), number(section.catalyst))
+
+
+def make_messengers(values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...]) -> tuple[Messenger, ...]:
+    """Messengers in their medium, with the tonic sources that keep up their resting levels.
+
+        source = volume_fraction (k + Vmax/(Km + c)) c - what comes of other messengers at their resting levels >= 0
+
+    with k all first-order loss and conversion.
+    """
+    found, names = [], list(values)
+    for place, v in enumerate(values.values()):
+        own = [r for r in reactions if r.source == place and r.kind == "first"]
+        level, fraction = v["tonic"], v["volume_fraction"]
+        lost = v["loss"] + sum(float(r.rate) for r in own) + v["vmax"] / (v["km"] + level)
+        gained = 0.0
+        for r in reactions:
+            if r.product == place and r.kind in ("loss", "first"):
+                other = values[names[r.source]]
+                rate = float(r.rate) if r.kind == "first" else \
+                    other["loss"] + other["vmax"] / (other["km"] + other["tonic"])
+                gained += float(r.share) * rate * other["volume_fraction"] * other["tonic"]
+        number = lambda x: jnp.asarray(x, float)  # noqa: E731
+        found.append(Messenger(
+            names[place], number(v["diffusion"]), number(v["loss"]), number(fraction),
+            number(max(fraction * lost * level - gained, 0.0)) if level > 0 else None,
+            Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None))
+    return tuple(found)
+
+
+def total_loss(values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...]) -> dict[str, float]:
+    """All first-order loss of every messenger at low concentration [1/ms]."""
+    return {name: v["loss"] + v["vmax"] / v["km"] + sum(
+        float(r.rate) for r in reactions if r.source == place and r.kind == "first")
+        for place, (name, v) in enumerate(values.items())}

@@ -107,7 +107,7 @@ def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
     """Volume fraction, learning gates and inhibition of a sleep stage.
 
     Amounts stay where they are when the volume fraction moves (the field is an amount), and a surface sink of rate u
-    gives k = u / volume_fraction.
+    gives k = u / volume_fraction (and the same of a saturable one).
     """
     messengers = []
     for m in model.messengers:
@@ -115,6 +115,9 @@ def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
         if stage.volume_fraction is not None and base["space"] == "ecs":
             fraction = jnp.asarray(stage.volume_fraction, m.volume_fraction.dtype)
             loss = m.loss * (m.volume_fraction / fraction) if base["sink_kind"] == "surface" else m.loss
+            ratio = m.volume_fraction / fraction
+            if base["sink_kind"] == "surface" and m.saturable is not None:
+                m = eqx.tree_at(lambda x: x.saturable.vmax, m, m.saturable.vmax * ratio)
             m = eqx.tree_at(lambda x: (x.volume_fraction, x.loss), m, (fraction, loss))
         messengers.append(m)
     rules = tuple(_gated(rule, stage) for rule in model.synapse.rules)

@@ -83,7 +83,10 @@ class SynapseSection(Section):
 
 
 class MessengerSection(Section):
-    """A messenger by its record, with values that override the record's."""
+    """A messenger by its record, with values that override the record's.
+
+    `synthesis`: the part by which spines make it, in place of the record's; `none` if they do not.
+    """
 
     record: str
     step: Duration | None = None
@@ -95,6 +98,28 @@ class MessengerSection(Section):
     hill: quantity("1", 0.1, 20) | None = None
     rate: quantity("molecules/ms", 0, 1e9) | None = None
     ca_scale: quantity("uM", 1e-6, 1e6) | None = None
+    sink_kind: Literal["bulk", "surface"] | None = None
+    vmax: quantity("nM/ms", 0, 1e9) | None = Field(None, description="of Michaelis-Menten loss; 0 for none")
+    km: quantity("nM", 1e-9, 1e12) | None = None
+    tonic: quantity("nM", 0, 1e12) | None = Field(None, description="level that sources not modelled keep up")
+    synthesis: PartChoice | Literal["none"] | None = None
+
+
+class ReactionSection(Section):
+    """What becomes of a messenger, as `{source: proBDNF, product: BDNF, rate: 0.01 1/s}`.
+
+    - `product`: None if it is only lost. `share`: molecules of product per molecule lost.
+    - `of_loss`: the product comes of what the source loses anyhow, by its record; then no `rate` is given.
+    - `rate`: per time; per time and concentration with a `catalyst` (a messenger, not used up) or `order: 2`.
+    """
+
+    source: str
+    product: str | None = None
+    of_loss: bool = False
+    rate: str | float | None = None
+    catalyst: str | None = None
+    order: Literal[1, 2] = 1
+    share: Factor = 1.0
 
 
 class GridSection(Section):
@@ -185,6 +210,7 @@ class RunConfig(Section):
     neurons: dict[str, dict[str, Any]]
     synapse: SynapseSection
     messengers: dict[str, MessengerSection] = {}
+    reactions: list[ReactionSection] = []
     grid: GridSection = GridSection()
     sleep: Sleep | None = None
     interventions: list[Intervention] = []

@@ -13,8 +13,11 @@ from retrojax.messengers.reading import (
     sourced_values as sourced_values,
 )
 from retrojax.messengers.record import (
+    SYNTHESIS_KINDS as SYNTHESIS_KINDS,
+    Binding as Binding,
     MessengerBase as MessengerBase,
     MessengerRecord as MessengerRecord,
+    Saturable as Saturable,
     Source as Source,
     Sourced as Sourced,
     Synthesis as Synthesis,
@@ -22,6 +25,7 @@ from retrojax.messengers.record import (
 )
 
 __all__ = [
-    "MessengerBase", "MessengerRecord", "Row", "Source", "Sourced", "Synthesis", "bibtex", "catalogue", "cited_keys",
-    "describe_record", "load_record", "references", "sourced_values", "synthesis_rate",
+    "Binding", "MessengerBase", "MessengerRecord", "Row", "SYNTHESIS_KINDS", "Saturable", "Source", "Sourced",
+    "Synthesis", "bibtex", "catalogue", "cited_keys", "describe_record", "load_record", "references", "sourced_values",
+    "synthesis_rate",
 ]

@@ -27,7 +27,11 @@ def describe_record(record: MessengerRecord) -> list[Row]:
     base = record.base()
     derived = [
         ("effective_diffusion", 1e3 * base.effective_diffusion, "um^2/s", "diffusion / tortuosity^2"),
-        ("reach", base.reach, "um", "sqrt(effective_diffusion / loss)"),
-        ("synthesis.rate", 1e3 * base.rate, "molecules/s", f"{record.synthesis.rate_from}, per spine"),
+        ("reach", base.reach, "um", "sqrt(effective_diffusion / all loss at low concentration)"),
     ]
+    if record.synthesis is not None:
+        formula = record.synthesis.rate_from
+        unit = "molecules/nM" if formula == "V_spine" else "molecules/s"
+        rate = base.rate if formula == "V_spine" else 1e3 * base.rate
+        derived.append(("synthesis.rate", rate, unit, f"{formula}, per spine"))
     return rows + [Row(name, value, unit, None, "computed", source) for name, value, unit, source in derived]

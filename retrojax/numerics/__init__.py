@@ -2,6 +2,6 @@
 
 from retrojax.numerics.dependence import needed as needed, untouched as untouched
 from retrojax.numerics.draws import Draws as Draws
-from retrojax.numerics.exponentials import decay as decay, phi1 as phi1
+from retrojax.numerics.exponentials import decay as decay, low_pass as low_pass, phi1 as phi1, phi2 as phi2
 
-__all__ = ["Draws", "decay", "needed", "phi1", "untouched"]
+__all__ = ["Draws", "decay", "low_pass", "needed", "phi1", "phi2", "untouched"]

@@ -29,3 +29,28 @@ def phi1(z: PerRow) -> PerRow:
     safe = jnp.where(small, 1.0, z)
     series = 1 - z / 2 * (1 - z / 3 * (1 - z / 4 * (1 - z / 5 * (1 - z / 6))))
     return jnp.where(small, series, -jnp.expm1(-safe) / safe)
+
+
+def phi2(z: PerRow) -> PerRow:
+    """(1 - phi1(z)) / z, the mean of s phi1(z s) over 0 < s < 1; 1/2 at z = 0.
+
+    Below |z| = 0.1 the Taylor series, sum of (-z)^n / (n + 2)!, replaces the quotient, which would lose digits there.
+    """
+    small = jnp.abs(z) < 0.1
+    safe = jnp.where(small, 1.0, z)
+    series = jnp.full_like(z, 1 / 11)
+    for n in range(10, 2, -1):
+        series = (1 - z * series) / n
+    return jnp.where(small, (1 - z * series) / 2, (1 - phi1(safe)) / safe)
+
+
+def low_pass(value: PerRow, mean: PerRow, tau: PerRow, elapsed: PerRow) -> tuple[PerRow, PerRow]:
+    """Solution of tau dh/dt = mean - h after `elapsed` ms, and the integral of h over that time [ms x unit of h].
+
+    **Arguments**
+
+    - `value`: h at the beginning. `mean`: the input, held.
+    - `tau`: time constant [ms], >= 0; 0 follows the input at once.
+    """
+    left = decay(elapsed, tau)
+    return mean + (value - mean) * left, mean * elapsed + (value - mean) * tau * (1 - left)

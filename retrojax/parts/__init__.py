@@ -12,6 +12,8 @@ from retrojax.parts.base import (
 )
 from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
 from retrojax.parts.cb1 import CB1 as CB1
+from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis as CoincidenceSynthesis
+from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis as ConstitutiveSynthesis
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
@@ -25,11 +27,14 @@ from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
+from retrojax.parts.train_synthesis import TrainSynthesis as TrainSynthesis
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
+from retrojax.parts.vesicular_synthesis import VesicularSynthesis as VesicularSynthesis
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
-    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
-    "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock",
-    "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
+    "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis", "Expression",
+    "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP",
+    "QuantalRelease", "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis", "TsodyksMarkram", "UnifiedRule",
+    "VesicularSynthesis", "calcium_rule", "strength_change", "unified_rule",
 ]

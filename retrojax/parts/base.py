@@ -187,6 +187,14 @@ class AbstractRule(eqx.Module):
         """Molecules made since the last field step of the messenger `makes`; None for none."""
         return s, None
 
+    def resting(self) -> PerRow | None:
+        """Molecules per ms that a spine makes without any spike; None for none. A run starts where that leads."""
+        return None
+
+    def most(self, elapsed: PerRow) -> PerRow | None:
+        """Most molecules that a field step of `elapsed` ms can yield; None if there is no bound, or nothing is made."""
+        return None
+
     def field(
         self, s: PartState, concentration: PerRow, elapsed: PerRow, expression: Expression, pre: tuple[PerRow, ...]
     ) -> PartState:

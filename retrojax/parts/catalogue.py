@@ -6,6 +6,8 @@ from typing import NamedTuple
 from retrojax.errors import InputError
 from retrojax.parts.calcium_spine import CalciumSpine
 from retrojax.parts.cb1 import CB1
+from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis
+from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis
 from retrojax.parts.costa import UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis
@@ -18,7 +20,9 @@ from retrojax.parts.pair_stdp import PairSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
 from retrojax.parts.silent_spine import SilentSpine
+from retrojax.parts.train_synthesis import TrainSynthesis
 from retrojax.parts.tsodyks_markram import TsodyksMarkram
+from retrojax.parts.vesicular_synthesis import VesicularSynthesis
 
 
 class Parameter(NamedTuple):
@@ -52,6 +56,9 @@ class Part(NamedTuple):
 
 _GB, _UNIT = "Graupner2012", "1"
 _time = lambda source="", status="published", low=0.0: Parameter("ms", low, 1e9, status, source)  # noqa: E731
+_makes = Parameter("", 0, 0, "calibration", "name of the messenger")
+_ca_scale = Parameter("uM", 1e-6, 1e6, "calibration", "uM of calcium per unit of the rule's calcium")
+_made = Parameter("molecules/ms", 0, 1e9, "calibration", "per spine, with every gate open")
 _gate = Parameter(_UNIT, 0, 100, "calibration", "learning gate; 1 is neutral")
 
 
@@ -134,13 +141,46 @@ PARTS = {
         "x_half": Parameter(_UNIT, 0, 1e3, "calibration", "0 is the ungated form of Cui2016"), "gate": _gate,
     }, {}, ("Cui2016", "Heifets2008")),
     "hill_synthesis": Part("rule", HillSynthesis, {
-        "makes": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "makes": _makes,
         "half_activation": Parameter("uM", 1e-6, 1e6), "hill": Parameter(_UNIT, 0.1, 20),
         "rate": Parameter("molecules/ms", 0, 1e9), "tau": _time(),
-        "ca_scale": Parameter("uM", 1e-6, 1e6, "calibration", "uM of calcium per unit of the rule's calcium"),
+        "ca_scale": _ca_scale,
     }, {}, ("Sweeney2015", "Cui2016")),
+    "coincidence_synthesis": Part("rule", CoincidenceSynthesis, {
+        "makes": _makes,
+        "molecules": Parameter("molecules/nM", 0, 1e6, "calibration", "0.602 x volume of the spine in um^3"),
+        "half_activation": Parameter("uM", 1e-6, 1e6, "published", "Cui2016: (380/50)^(1/6)"),
+        "hill": Parameter(_UNIT, 0.1, 20, "published", "Cui2016: 6"),
+        "v_max": Parameter("nM/ms", 0, 1e6, "published", "Cui2016"),
+        **{name: Parameter("uM", 0, 1e6, "published", "Cui2016") for name in ("K_r", "K_p", "K_pi", "glu_peak")},
+        "tau_glu": _time("Cui2016"),
+        "v_receptor": Parameter("nM/ms", 0, 1e6, "calibration", "a receptor held active by an agonist; 0 without"),
+        "v_delta": Parameter("nM/ms", 0, 1e6, "published", "Cui2016"),
+        "K_delta": Parameter("uM", 1e-6, 1e6, "published", "Cui2016"),
+        "v_lipase": Parameter("nM/ms", 0, 1e9, "published", "Cui2016"),
+        "K_dag": Parameter("uM", 1e-6, 1e6, "published", "Cui2016"),
+        "k_dag": Parameter("1/ms", 1e-9, 10, "published", "Cui2016"), "ca_scale": _ca_scale,
+    }, {}, ("Cui2016", "Hashimotodani2005")),
+    "train_synthesis": Part("rule", TrainSynthesis, {
+        "makes": _makes, "rate": _made,
+        "half_activation": Parameter("uM", 1e-6, 1e6, "calibration", "calcium of the dendrite"),
+        "hill": Parameter(_UNIT, 0.1, 20, "calibration"),
+        "tau_r": _time("memory for a train, 1-2 s", "calibration", 1e-3),
+        "rate_half": Parameter("1/ms", 1e-9, 10, "unverified", "needs about 1 s of 10-50 Hz"),
+        "rate_hill": Parameter(_UNIT, 0.1, 20, "calibration"), "ca_scale": _ca_scale,
+    }, {}, ("Wagner1993", "Iremonger2009")),
+    "vesicular_synthesis": Part("rule", VesicularSynthesis, {
+        "makes": _makes, "rate": _made,
+        "theta": Parameter("uM", 1e-6, 1e6, "calibration", "Solinas2019: 0.1038 in their scaled units"),
+        "theta_max": Parameter("uM", 1e-6, 1e6, "calibration", "Solinas2019: 0.16 / 0.1038 of theta"),
+        "tau": _time("200 s for delays up to 300 s and discharge over 1500 s, 20-1500 s", "calibration"),
+        "tau_memory": _time("Solinas2019", low=1e-3),
+        "memory_step": Parameter(_UNIT, 0, 1e3, "published", "Solinas2019"),
+        "memory_gate": Parameter(_UNIT, 1e-9, 1e3, "published", "Solinas2019"), "ca_scale": _ca_scale,
+    }, {}, ("Solinas2019", "Hartmann2001")),
+    "constitutive_synthesis": Part("rule", ConstitutiveSynthesis, {"makes": _makes, "rate": _made}, {}, ()),
     "excess_synthesis": Part("rule", ExcessSynthesis, {
-        "makes": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "makes": _makes,
         "rate": Parameter("molecules/ms", 0, 1e9, "calibration", "per unit of calcium above theta"),
         "theta": Parameter(_UNIT, 0, 1e6, "calibration", "calcium below which nothing is made"),
     }, {}, ()),

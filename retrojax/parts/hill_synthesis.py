@@ -5,7 +5,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.numerics import decay
+from retrojax.numerics import low_pass
 from retrojax.parts.base import AbstractSynthesis, CalciumPath
 from retrojax.types import PerRow
 
@@ -58,7 +58,8 @@ class HillSynthesis(AbstractSynthesis):
         return path.hill_integral(self.half_activation / self.ca_scale, self.hill)
 
     def emit(self, s: SynthesisState, elapsed: PerRow) -> tuple[SynthesisState, PerRow]:
-        mean = s.activated / elapsed
-        left = decay(elapsed, self.tau)
-        active_time = s.activated + (s.enzyme - mean) * self.tau * (1 - left)
-        return SynthesisState(jnp.zeros_like(s.activated), mean + (s.enzyme - mean) * left), self.rate * active_time
+        enzyme, active_time = low_pass(s.enzyme, s.activated / elapsed, self.tau, elapsed)
+        return SynthesisState(jnp.zeros_like(s.activated), enzyme), self.rate * active_time
+
+    def most(self, elapsed: PerRow) -> PerRow:
+        return self.rate * elapsed

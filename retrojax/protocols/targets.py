@@ -18,7 +18,7 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     """Every parameter that something may change for a while, by name.
 
     `synthesis.<messenger>.<parameter>` and `rules.<part>.<parameter>`; of a network also `inhibition` and
-    `messengers.<name>.<diffusion, loss or volume_fraction>`.
+    `messengers.<name>.<diffusion, loss, volume_fraction, tonic or vmax>` and `reactions.<number>.rate`.
     """
     if isinstance(model, Synapse):
         return _of_rules(model, lambda s: s)
@@ -27,6 +27,12 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
         for name in ("diffusion", "loss", "volume_fraction"):
             found[f"messengers.{messenger.name}.{name}"] = (
                 lambda m, i=place, n=name: getattr(m.messengers[i], n))
+        if messenger.tonic is not None:
+            found[f"messengers.{messenger.name}.tonic"] = lambda m, i=place: m.messengers[i].tonic
+        if messenger.saturable is not None:
+            found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
+    for place in range(len(model.reactions)):
+        found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
     return found | _of_rules(model.synapse, lambda m: m.synapse)
 
 

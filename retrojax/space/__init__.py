@@ -10,6 +10,12 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.chemistry import (
+    advance_with_exposure as advance_with_exposure,
+    bilinear as bilinear,
+    exposure_gain as exposure_gain,
+    quadratic as quadratic,
+)
 from retrojax.space.choice import Choice as Choice, choose as choose
 from retrojax.space.closed_form import (
     instantaneous_point as instantaneous_point,
@@ -57,6 +63,7 @@ from retrojax.space.pairs import (
     pair_kernel as pair_kernel,
     pair_steps as pair_steps,
 )
+from retrojax.space.saturable import saturable_loss as saturable_loss
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -82,13 +89,16 @@ __all__ = [
     "advance",
     "advance_local",
     "advance_mean",
+    "advance_with_exposure",
     "ball",
     "ball_instantaneous",
     "ball_steady",
+    "bilinear",
     "choose",
     "correction_kernel",
     "deposit",
     "find_pairs",
+    "exposure_gain",
     "fixed_scale",
     "from_fixed",
     "from_modes",
@@ -111,8 +121,10 @@ __all__ = [
     "point_steady",
     "reach_of",
     "regime",
+    "quadratic",
     "relax",
     "sample",
+    "saturable_loss",
     "shell",
     "shell_steady",
     "steps_needed",

@@ -4,11 +4,14 @@ import inspect
 import math
 from importlib import resources
 
+import jax.numpy as jnp
 import pytest
 import yaml
 
 from retrojax.errors import InputError
+from retrojax.io.parts import make_synthesis
 from retrojax.messengers import (
+    SYNTHESIS_KINDS,
     bibtex,
     catalogue,
     cited_keys,
@@ -21,7 +24,8 @@ from retrojax.messengers import (
 from retrojax.parts import CB1, NitricOxidePotentiation
 from retrojax.parts.catalogue import PARTS
 
-IDS = ("ag2", "no")
+IDS = ("aa", "adenosine", "aea", "ag2", "atp", "bdnf", "co", "dserine", "dynorphin", "glioglutamate", "h2s", "no",
+       "oxytocin", "paf", "probdnf", "vasopressin")
 
 
 def shipped(name: str) -> dict:
@@ -58,7 +62,7 @@ def test_every_number_has_a_source_a_status_and_lies_in_its_range(name):
         return int(isinstance(item, int | float) and key == "value")
 
     entries = sourced_values(load_record(name))
-    assert len(entries) == numbers(shipped(name)) > 12
+    assert len(entries) == numbers(shipped(name)) >= 5
     for path, entry in entries:
         assert entry.source.keys or entry.source.note, path
         assert entry.status in ("published", "computed", "calibration", "unverified")
@@ -88,6 +92,63 @@ def test_2ag_in_base_units():
     assert (base.volume_fraction, base.sink_kind, base.step) == (0.2, "surface", 100)
     assert base.half_activation == pytest.approx((380 / 50) ** (1 / 6), abs=0.005)
     assert base.tau == pytest.approx(1e3 / 380, rel=1e-3)
+
+
+@pytest.mark.parametrize(("name", "reach", "within"), [
+    ("BDNF", 5.2, 0.06), ("dynorphin", 34, 0.5), ("adenosine", 23, 0.5), ("D-serine", 80, 1.0),
+    ("anandamide", 2.94, 0.01)])
+def test_reach_of_other_messengers(name, reach, within):
+    assert load_record(name).base().reach == pytest.approx(reach, abs=within)
+
+
+def test_sinks_are_bulk_for_gases_and_surface_for_what_cells_take_up():
+    for record in catalogue().values():
+        assert record.sink_kind == ("bulk" if record.family == "gas" else "surface")
+        assert (record.space == "tissue") == (record.family == "gas")
+    assert {name for name, record in catalogue().items() if not record.enabled} == {
+        "aa", "co", "h2s", "oxytocin", "paf", "vasopressin"}
+
+
+def test_resting_levels_and_saturable_loss_in_base_units():
+    anandamide = load_record("anandamide").base()
+    assert (anandamide.vmax, anandamide.km, anandamide.tonic) == pytest.approx((4.0, 1000.0, 6.1))
+    assert anandamide.rate == pytest.approx(0.602214076 * 0.087 * 2)
+    assert load_record("adenosine").base().tonic == 100
+    atp = load_record("ATP").base()
+    assert (atp.kind, atp.rate, atp.more) == ("none", 0.0, {})
+
+
+@pytest.mark.parametrize("kind", SYNTHESIS_KINDS)
+def test_every_kind_of_synthesis_is_a_part_with_those_numbers_and_units(kind):
+    part = PARTS[f"{kind}_synthesis"]
+    own = {"makes", "molecules" if kind == "coincidence" else "rate"}
+    assert set(part.parameters) == own | set(SYNTHESIS_KINDS[kind])
+    for name, unit in SYNTHESIS_KINDS[kind].items():
+        assert part.parameters[name].unit == unit, name
+
+
+@pytest.mark.parametrize("name", [name for name in IDS if name not in ("atp", "dserine", "glioglutamate")])
+def test_every_record_makes_its_part(name):
+    rule = make_synthesis(name, load_record(name).base()._asdict())
+    base = load_record(name).base()
+    assert type(rule) is PARTS[f"{base.kind}_synthesis"].cls and rule.makes == name
+    assert float(rule.most(jnp.asarray(base.step))) > 0
+    if base.kind == "train":
+        assert float(rule.rate_half) == pytest.approx(0.01)
+    if base.kind == "vesicular":
+        assert (float(rule.tau), float(rule.tau_memory)) == (2e5, 1e4)
+
+
+def test_a_user_messenger_of_another_kind_needs_only_a_file(tmp_path):
+    data = shipped("dynorphin") | {"id": "mine", "name": "Mine", "tonic": {
+        "value": "0.2 uM", "unit": "nM", "status": "calibration", "source": {"note": "mine"}}}
+    assert load_record(written(tmp_path, data)).base().tonic == pytest.approx(200)
+    del data["synthesis"]["more"]["tau_r"]
+    assert "synthesis.more.tau_r = 'missing'" in error_of(tmp_path, data)
+    data["synthesis"]["more"] |= {"tau_rr": shipped("dynorphin")["synthesis"]["more"]["tau_r"]}
+    assert "did you mean 'tau_r'" in error_of(tmp_path, data)
+    data["synthesis"] |= {"kind": "trains"}
+    assert "did you mean 'train'" in error_of(tmp_path, data)
 
 
 def test_effective_diffusion_follows_an_override():

@@ -12,13 +12,16 @@ from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
     CalciumSpine,
+    CoincidenceSynthesis,
     ExcessSynthesis,
     GraupnerBrunel,
     HillSynthesis,
     MessengerFacilitation,
     NitricOxidePotentiation,
     PairSTDP,
+    TrainSynthesis,
     TsodyksMarkram,
+    VesicularSynthesis,
     unified_rule,
 )
 
@@ -30,6 +33,9 @@ RULES = {
     "nitric_oxide": lambda: NitricOxidePotentiation(eta_NO=1e-3),
     "cb1": lambda: CB1(x_half=0.2),
     "hill": lambda: HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0),
+    "coincidence": lambda: CoincidenceSynthesis("2-AG", ca_scale=0.8, v_receptor=0.01),
+    "train": lambda: TrainSynthesis("dynorphin", 2.0, 1.2),
+    "vesicular": lambda: VesicularSynthesis("BDNF", 2.0, 0.6, 2.0, tau=300.0, memory_gate=0.05),
     "excess": lambda: ExcessSynthesis("NO", 0.019, 0.9),
     "facilitation": lambda: MessengerFacilitation("NO", 0.8, 0.5, 300.0),
     "pair_stdp": lambda: PairSTDP(),
@@ -69,6 +75,7 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
     own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
+           "coincidence": 14, "train": 6, "vesicular": 4,
            "facilitation": 3, "pair_stdp": 4}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6

@@ -4,20 +4,24 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from retrojax.engine.assemble import SMALLEST, Wiring, check_delays
+from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
 from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
 from retrojax.engine.lazy.wiring import Blocks, lay_out, spread
 from retrojax.engine.model import Clocks, Model
+from retrojax.engine.reactions import no_pending, resting_fields, resting_release
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError
 from retrojax.space import Grid, fixed_scale, offset_class
+from retrojax.types import Field
 
 LONGEST_BLOCK = 24
 """Steps of a block at most: spikes of a block are bits of a word, whose top byte counts spikes."""
@@ -166,7 +170,18 @@ def initial_state(
     blocks, slot = tissue.plastic.post.shape
     neurons = axons - model.drive.sources
     zero = jnp.zeros((), jnp.int32)
-    cells, calm = resting(model, tissue)
+    fields: tuple[Field, ...] = ()
+    release: list[np.ndarray] = []
+    if model.messengers:
+        grid, voxels = tissue.space
+        live = np.asarray(tissue.plastic.post) >= 0
+        index, count = np.asarray(tissue.plastic.index), tissue.ids.size
+        spines = np.zeros(count, np.int64)
+        spines[index[live]] = np.asarray(voxels.spines)[live]
+        fields = resting_fields(model, grid, spines)
+        release = [np.where(live, resting_release(model, which, count)[index], 0.0)
+                   for which in range(len(model.messengers))]
+    cells, calm = resting(model, tissue, fields)
     state = LazyState(
         cells=cells, calm=calm,
         hot=jnp.zeros((blocks, len(tissue.layout.sparse), slot), bool),
@@ -179,20 +194,29 @@ def initial_state(
         ring_post=jnp.zeros((len(tissue.layout.post_read), tissue.capacity.ring, neurons)),
         history=jnp.zeros((times.history, axons), jnp.uint32),
         waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32), synced=zero,
-        fields=tuple(jnp.zeros(tissue.space[0].shape) for _ in model.messengers),
-        emitted=tuple(jnp.zeros((steps if tissue.space[1].near is not None else 0, blocks, slot))
-                      for steps in near_steps),
-        levels=jnp.zeros((len(model.messengers), 3)), tick=zero, step=zero, epoch=zero, cursor=zero, lap=zero,
+        fields=fields,
+        emitted=tuple(jnp.broadcast_to(jnp.asarray(rate, float), (steps if tissue.space[1].near is not None else 0,
+                                                                  blocks, slot))
+                      for rate, steps in zip(release, near_steps, strict=True)),
+        pending=no_pending(model, tissue.space[0]) if model.messengers else (),
+        levels=resting_levels(model, fields), tick=zero, step=zero, epoch=zero, cursor=zero, lap=zero,
         key=jax.random.key(seed), errors=zero)
     return jax.tree.map(jnp.copy, state)  # a chunk gives its memory away, so no two arrays may share one
 
 
-def resting(model: Model, tissue: LazyTissue) -> tuple[Float[jax.Array, "B C slot"], tuple[jax.Array, ...]]:
-    """Channels and calm leaves of every slot at rest."""
+def resting(
+    model: Model, tissue: LazyTissue, fields: tuple[Field, ...] = ()
+) -> tuple[Float[jax.Array, "B C slot"], tuple[jax.Array, ...]]:
+    """Channels and calm leaves of every slot at rest, in balance with `fields` [nM] where they are given."""
     index = tissue.plastic.index
     leaves, structure = jax.tree.flatten(model.synapse)
     here = jax.tree.unflatten(structure, [leaf[index] if leaf.ndim else leaf for leaf in leaves])
     state = init_state(here, index.shape)
+    if fields:
+        voxels = tissue.space[1]
+        places = voxels.spines if voxels.boutons is None else voxels.boutons
+        model = eqx.tree_at(lambda m: m.synapse, model, here)
+        state = settle_receptors(model, state, fields, lambda field: field.reshape(-1)[places])
     return jnp.stack(to_channels(tissue.layout, state), axis=1), to_calm(tissue.layout, state)
 
 

@@ -15,9 +15,10 @@ from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.lazy.stock import take_stock
 from retrojax.engine.model import Model
+from retrojax.engine.reactions import Pools, transport
 from retrojax.engine.rows import Synapse, SynapseState
 from retrojax.errors import ErrorBit
-from retrojax.space import advance, from_fixed, own_spine, to_fixed
+from retrojax.space import from_fixed, own_spine, to_fixed
 from retrojax.types import Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -28,29 +29,34 @@ def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, p
     sparse = messenger.name in tissue.layout.sparse
     with jax.named_scope(f"field_{messenger.name}"):
         state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
-        state = _spread(tissue, state, which, plan, total, molecules, most)
+        state = _spread(model, tissue, state, which, plan, total, molecules, most)
         conc = concentration(model, tissue, state, which, plan)
-        synapse, held = unpacked(model, tissue, state)
-        held = sense(synapse, held, messenger.name, conc, plan.elapsed)
+        synapse, before = unpacked(model, tissue, state)
+        held = sense(synapse, before, messenger.name, conc, plan.elapsed)
         level = _level(messenger, tissue, state.fields[which], conc)
-    # a sparse messenger leaves the rows alone; not touching the array spares a copy of it
-    state = kept(tissue, state, held, rows=not sparse)
+    state = kept(tissue, state, held, before)
     return eqx.tree_at(lambda s: s.levels, state, state.levels.at[which].set(level))
 
 
 def slow_step(model: Model, tissue: LazyTissue, state: LazyState, elapsed: Scalar) -> LazyState:
     """Expression of long-term change in all rows."""
-    synapse, held = unpacked(model, tissue, state)
-    held = slow_change(synapse, held, elapsed)
-    return kept(tissue, state, held)
+    synapse, before = unpacked(model, tissue, state)
+    return kept(tissue, state, slow_change(synapse, before, elapsed), before)
 
 
-def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, rows: bool = True) -> LazyState:
-    """The state with `held` in all slots but free ones, which never change; without `rows`, its calm leaves alone."""
+def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, before: SynapseState) -> LazyState:
+    """The state with `held` in all slots but free ones, which never change.
+
+    Only channels that are not those of `before` are written: the others would cost a copy of the rows.
+    """
     live = tissue.plastic.post >= 0
     calm = tuple(old if new is old else jnp.where(live, new, old)
                  for new, old in zip(to_calm(tissue.layout, held), state.calm, strict=True))
-    cells = jnp.where(live[:, None], packed(tissue, held), state.cells) if rows else state.cells
+    cells = state.cells
+    channels = zip(to_channels(tissue.layout, held), to_channels(tissue.layout, before), strict=True)
+    for place, (new, old) in enumerate(channels):
+        if new is not old:
+            cells = cells.at[:, place].set(jnp.where(live, new, old))
     return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm))
 
 
@@ -64,20 +70,15 @@ def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synaps
     return synapse, with_traces(synapse, held, [x[owner, None] for x in pre], [x[target] for x in state.post])
 
 
-def packed(tissue: LazyTissue, held: SynapseState) -> Float[Array, "B C slot"]:
-    """Rows in blocks."""
-    return jnp.stack(to_channels(tissue.layout, held), axis=1)
-
-
 def _emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
     """What all spines made, from rows that are up to date: per voxel in fixed point, per synapse, and most of one."""
-    synapse, held = unpacked(model, tissue, state)
-    held, molecules = emit(synapse, held, model.messengers[which].name, plan.elapsed)
+    synapse, before = unpacked(model, tissue, state)
+    held, molecules = emit(synapse, before, model.messengers[which].name, plan.elapsed)
     molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
     units = to_fixed(molecules, tissue.deposit_scale[which])
     grid, voxels = tissue.space
     total = jnp.zeros(grid.n_voxels, jnp.int32).at[voxels.spines].add(units)
-    return kept(tissue, state, held), total, molecules, jnp.max(molecules)
+    return kept(tissue, state, held, before), total, molecules, jnp.max(molecules)
 
 
 def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
@@ -87,18 +88,21 @@ def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: 
     return state, stock.total, stock.molecules, stock.most
 
 
-def _spread(tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most) -> LazyState:
+def _spread(
+    model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most
+) -> LazyState:
     """Deposit, diffusion and the spines' own history."""
     scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
     volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
     source = from_fixed(total, scale).reshape(grid.shape) / (volume * plan.elapsed)
-    field = advance(plan.propagator, state.fields[which], source)
+    pools = transport(model, plan.transport, which, Pools(state.fields, state.pending), source)
     overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
         history = jnp.roll(history, 1, axis=0).at[0].set(molecules / plan.elapsed)
-    return eqx.tree_at(lambda s: (s.fields[which], s.emitted[which], s.errors), state, (field, history, errors))
+    return eqx.tree_at(lambda s: (s.fields, s.pending, s.emitted[which], s.errors), state,
+                       (pools.fields, pools.pending, history, errors))
 
 
 def concentration(

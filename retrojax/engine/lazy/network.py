@@ -10,7 +10,8 @@ from retrojax.engine.lazy.block import BlockPlan, plan_block, run_block
 from retrojax.engine.lazy.field import field_step, slow_step
 from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
 from retrojax.engine.model import Model
-from retrojax.space import correction_kernel, plan
+from retrojax.engine.reactions import linear_loss, plan_transport
+from retrojax.space import correction_kernel
 
 RARELY = 60
 """Slow steps after which everything is brought up to date where no rule has anything to do at one."""
@@ -48,11 +49,11 @@ def plan_fields(model: Model, tissue: LazyTissue, state: LazyState, times: Times
     if not model.messengers:
         return ()
     plans, (grid, voxels) = [], tissue.space
-    for messenger, every, history in zip(model.messengers, times.every, state.emitted, strict=True):
+    for which, (messenger, every, history) in enumerate(zip(model.messengers, times.every, state.emitted, strict=True)):
         step = model.dt * (times.block * times.blocks * every)
         near = jnp.zeros((8, 0)) if voxels.near is None else correction_kernel(
-            grid, messenger.diffusion, messenger.loss, step, tissue.near_distance, history.shape[0])
-        plans.append(FieldPlan(plan(grid, messenger.diffusion, messenger.loss, step), near, step))
+            grid, messenger.diffusion, linear_loss(model, which), step, tissue.near_distance, history.shape[0])
+        plans.append(FieldPlan(plan_transport(model, grid, which, step), near, step))
     return tuple(plans)
 
 

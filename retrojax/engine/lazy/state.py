@@ -134,7 +134,7 @@ class LazyState(eqx.Module):
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
     - `synced`: when everything was last brought up to date.
-    - `fields`, `emitted`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
+    - `fields`, `emitted`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
     - `step`, `epoch`: the present.
     """
 
@@ -156,6 +156,7 @@ class LazyState(eqx.Module):
     synced: Int[Array, ""]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
+    pending: tuple[Float[Array, "_ _ _"], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     step: Int[Array, ""]

@@ -1,0 +1,192 @@
+"""Reactions between messengers, inside a field step.
+
+A messenger's step takes what others turned into it since its last one as a source, constant over the step, like what
+spines made. So species on different clocks may react, the amount is conserved to rounding, and the messenger that is
+converted is exact; of its product, only the time course *within* a step is replaced by its mean (second order).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from retrojax.engine.model import Messenger, Model, Reaction
+from retrojax.space import (
+    Grid,
+    Propagator,
+    advance,
+    advance_with_exposure,
+    bilinear,
+    exposure_gain,
+    plan,
+    quadratic,
+    saturable_loss,
+)
+from retrojax.types import Field, Scalar
+from retrojax.units import MOLECULES_PER_NM_UM3
+
+
+class TransportPlan(NamedTuple):
+    """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
+    something comes of what it loses (`exposure_gain`)."""
+
+    propagator: Propagator
+    exposure: tuple[jax.Array, ...] | None
+    elapsed: Scalar
+
+
+class Pools(NamedTuple):
+    """Fields of all messengers [nM], and what others have turned into each since its last step [nM]; a messenger that
+    nothing turns into has an empty array there."""
+
+    fields: tuple[Field, ...]
+    pending: tuple[jax.Array, ...]
+
+
+def first_order_loss(model: Model, which: int) -> Scalar:
+    """Everything that messenger number `which` loses in proportion to what there is [1/ms]."""
+    rates = [r.rate for r in model.reactions if r.source == which and r.kind == "first"]
+    return sum(rates, start=model.messengers[which].loss)
+
+
+def linear_loss(model: Model, which: int) -> Scalar:
+    """The same, with Michaelis-Menten loss as it is at low concentration, Vmax/Km [1/ms]."""
+    messenger = model.messengers[which]
+    loss = first_order_loss(model, which)
+    return loss if messenger.saturable is None else loss + messenger.saturable.vmax / messenger.saturable.km
+
+
+def yields(model: Model, which: int) -> bool:
+    """Whether something comes of what messenger number `which` loses at first order."""
+    return any(r.source == which and r.product is not None and r.kind in ("loss", "first") for r in model.reactions)
+
+
+def plan_transport(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
+    """The plan for field steps of `elapsed` ms."""
+    propagator = plan(grid, model.messengers[which].diffusion, first_order_loss(model, which), elapsed)
+    gain = exposure_gain(propagator, elapsed) if yields(model, which) else None
+    return TransportPlan(propagator, gain, elapsed)
+
+
+def no_pending(model: Model, grid: Grid) -> tuple[jax.Array, ...]:
+    """Nothing under way: one field per messenger that others turn into, and empty arrays."""
+    made = {r.product for r in model.reactions}
+    return tuple(jnp.zeros(grid.shape if which in made else (0, 0, 0)) for which in range(len(model.messengers)))
+
+
+def transport(model: Model, plan_: TransportPlan, which: int, pools: Pools, source: Field) -> Pools:
+    """One field step of messenger number `which` without its synapses: sources, spread, loss and reactions.
+
+    **Arguments**
+
+    - `source`: what spines made, per voxel [nM/ms], constant over the step.
+
+    What is not linear in the messenger is split off by halves before and after (Strang 1968 SIAM J Numer Anal 5:506).
+    """
+    messenger, fields, pending = model.messengers[which], list(pools.fields), list(pools.pending)
+    if messenger.tonic is not None:
+        source = source + messenger.tonic
+    if pending[which].size:
+        source = source + pending[which] / plan_.elapsed
+        pending[which] = jnp.zeros_like(pending[which])
+    pools = _reacted(model, which, Pools(tuple(fields), tuple(pending)), plan_.elapsed / 2)
+    fields, pending = list(pools.fields), list(pools.pending)
+    if plan_.exposure is None:
+        fields[which] = advance(plan_.propagator, fields[which], source)
+    else:
+        fields[which], spent = advance_with_exposure(plan_.propagator, plan_.exposure, fields[which], source)
+        for r in model.reactions:
+            if r.source == which and r.product is not None and r.kind in ("loss", "first"):
+                rate = messenger.loss if r.kind == "loss" else r.rate
+                pending[r.product] = pending[r.product] + r.share * rate * spent
+    return _reacted(model, which, Pools(tuple(fields), tuple(pending)), plan_.elapsed / 2)
+
+
+def _reacted(model: Model, which: int, pools: Pools, elapsed: Scalar) -> Pools:
+    """What is not linear in messenger number `which`, voxel by voxel."""
+    messenger, fields, pending = model.messengers[which], list(pools.fields), list(pools.pending)
+
+    def give(reaction: Reaction, amount) -> None:
+        if reaction.product is not None:
+            pending[reaction.product] = pending[reaction.product] + reaction.share * amount
+
+    if messenger.saturable is not None:
+        left = saturated(messenger, fields[which], elapsed)
+        for r in (r for r in model.reactions if r.source == which and r.kind == "loss"):
+            give(r, fields[which] - left)
+        fields[which] = left
+    for r in model.reactions:
+        if r.source == which and r.kind == "catalysed" and r.catalyst is not None:
+            partner = fields[r.catalyst] / model.messengers[r.catalyst].volume_fraction
+            fields[which], gone = bilinear(fields[which], r.rate, partner, elapsed)
+            give(r, gone)
+        elif r.source == which and r.kind == "second":
+            fields[which], gone = quadratic(fields[which], r.rate, messenger.volume_fraction, elapsed)
+            give(r, gone)
+    return Pools(tuple(fields), tuple(pending))
+
+
+def saturated(messenger: Messenger, field: Field, elapsed: Scalar) -> Field:
+    """Amounts after Michaelis-Menten loss alone; an amount below 0 by rounding stays."""
+    assert messenger.saturable is not None
+    level = jnp.maximum(field, 0.0) / messenger.volume_fraction
+    left = saturable_loss(level, messenger.saturable.vmax, messenger.saturable.km, elapsed)
+    return jnp.where(field > 0, left * messenger.volume_fraction, field)
+
+
+def resting_release(model: Model, which: int, count: int) -> np.ndarray:
+    """What each of `count` spines makes of messenger number `which` at rest [molecules/ms]; host only."""
+    rates = [rule.resting() for rule in model.synapse.rules if rule.makes == model.messengers[which].name]
+    return sum((np.broadcast_to(np.asarray(rate, float), count) for rate in rates if rate is not None),
+               start=np.zeros(count))
+
+
+def resting_fields(model: Model, grid: Grid, spines: Int[np.ndarray, " S"]) -> tuple[Field, ...]:
+    """Fields [nM] that tonic sources and what spines release at rest keep up, where a run starts; host only.
+
+    **Arguments**
+
+    - `spines`: voxel of every synapse, in the model's order.
+
+    Exact for transport, first-order loss and conversion. Michaelis-Menten loss is taken at the messenger's tonic level,
+    which is exact where that level is uniform; reactions of second order are left out. A messenger without first-order
+    loss starts at 0.
+    """
+    volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
+    sources, fields = [], []
+    for which in range(len(model.messengers)):
+        per_voxel = np.bincount(spines, resting_release(model, which, spines.size), grid.n_voxels)
+        sources.append(jnp.asarray(per_voxel.reshape(grid.shape) / volume, float))
+    for which, messenger in enumerate(model.messengers):
+        loss = first_order_loss(model, which)
+        if messenger.saturable is not None:
+            loss = loss + messenger.saturable.vmax / (messenger.saturable.km + messenger.saturable.level)
+        source = sources[which] if messenger.tonic is None else sources[which] + messenger.tonic
+        # after 100 time constants nothing is left of the start
+        settled = plan(grid, messenger.diffusion, loss, 100.0 / jnp.maximum(loss, 1e-12))
+        field = jnp.where(loss > 0, advance(settled, jnp.zeros(grid.shape), source), 0.0)
+        fields.append(field)
+        for r in model.reactions:
+            if r.source == which and r.product is not None and r.kind in ("loss", "first"):
+                rate = r.rate if r.kind == "first" else loss - first_order_loss(model, which) + messenger.loss
+                sources[r.product] = sources[r.product] + r.share * rate * field
+    return tuple(fields)
+
+
+def in_order(reactions: list[tuple[str, str | None]], names: list[str]) -> list[str]:
+    """`names` with every messenger before those it turns into, otherwise as they stand; of a cycle, as they stand."""
+    ordered: list[str] = []
+
+    def put(name: str, above: tuple[str, ...]) -> None:
+        if name in ordered or name in above:
+            return
+        for source, product in reactions:
+            if product == name:
+                put(source, (*above, name))
+        ordered.append(name)
+
+    for name in names:
+        put(name, ())
+    return ordered
