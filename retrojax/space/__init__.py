@@ -17,6 +17,13 @@ from retrojax.space.closed_form import (
 )
 from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
 from retrojax.space.grid import Grid as Grid
+from retrojax.space.maps import Medium as Medium, rescale as rescale
+from retrojax.space.maps_step import (
+    MapPropagator as MapPropagator,
+    advance_maps as advance_maps,
+    plan_maps as plan_maps,
+    work_needed as work_needed,
+)
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
     offset_class as offset_class,
@@ -34,9 +41,12 @@ from retrojax.space.sites import (
 
 __all__ = [
     "Grid",
+    "MapPropagator",
+    "Medium",
     "Propagator",
     "Sites",
     "advance",
+    "advance_maps",
     "correction_kernel",
     "deposit",
     "fixed_scale",
@@ -45,9 +55,12 @@ __all__ = [
     "offset_class",
     "own_spine",
     "plan",
+    "plan_maps",
     "point_response",
     "point_steady",
+    "rescale",
     "sample",
     "steps_needed",
     "to_fixed",
+    "work_needed",
 ]
