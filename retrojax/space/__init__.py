@@ -10,12 +10,19 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.binding import (
+    Binding as Binding,
+    Bound as Bound,
+    advance_binding as advance_binding,
+    bind as bind,
+)
 from retrojax.space.closed_form import (
     instantaneous_point as instantaneous_point,
     point_response as point_response,
     point_steady as point_steady,
 )
 from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
+from retrojax.space.flow import Flow as Flow, advance_flow as advance_flow, flow_steps as flow_steps
 from retrojax.space.grid import Grid as Grid
 from retrojax.space.maps import Medium as Medium, rescale as rescale
 from retrojax.space.maps_step import (
@@ -30,6 +37,12 @@ from retrojax.space.near_field import (
     own_spine as own_spine,
     steps_needed as steps_needed,
 )
+from retrojax.space.saturable import (
+    advance_saturable as advance_saturable,
+    michaelis_menten as michaelis_menten,
+    saturable_steps as saturable_steps,
+    wright_omega as wright_omega,
+)
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -40,18 +53,27 @@ from retrojax.space.sites import (
 )
 
 __all__ = [
+    "Binding",
+    "Bound",
+    "Flow",
     "Grid",
     "MapPropagator",
     "Medium",
     "Propagator",
     "Sites",
     "advance",
+    "advance_binding",
+    "advance_flow",
     "advance_maps",
+    "advance_saturable",
+    "bind",
     "correction_kernel",
     "deposit",
     "fixed_scale",
+    "flow_steps",
     "from_fixed",
     "instantaneous_point",
+    "michaelis_menten",
     "offset_class",
     "own_spine",
     "plan",
@@ -60,7 +82,9 @@ __all__ = [
     "point_steady",
     "rescale",
     "sample",
+    "saturable_steps",
     "steps_needed",
     "to_fixed",
     "work_needed",
+    "wright_omega",
 ]
