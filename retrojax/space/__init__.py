@@ -22,6 +22,13 @@ from retrojax.space.closed_form import (
     point_steady as point_steady,
 )
 from retrojax.space.diffusion import Propagator as Propagator, advance as advance, plan as plan
+from retrojax.space.domains import (
+    domain_of as domain_of,
+    domains as domains,
+    matrix_binding as matrix_binding,
+    matrix_medium as matrix_medium,
+    scatter_centres as scatter_centres,
+)
 from retrojax.space.flow import Flow as Flow, advance_flow as advance_flow, flow_steps as flow_steps
 from retrojax.space.grid import Grid as Grid
 from retrojax.space.maps import Medium as Medium, rescale as rescale
@@ -69,10 +76,14 @@ __all__ = [
     "bind",
     "correction_kernel",
     "deposit",
+    "domain_of",
+    "domains",
     "fixed_scale",
     "flow_steps",
     "from_fixed",
     "instantaneous_point",
+    "matrix_binding",
+    "matrix_medium",
     "michaelis_menten",
     "offset_class",
     "own_spine",
@@ -83,6 +94,7 @@ __all__ = [
     "rescale",
     "sample",
     "saturable_steps",
+    "scatter_centres",
     "steps_needed",
     "to_fixed",
     "work_needed",
