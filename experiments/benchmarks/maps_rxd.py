@@ -83,11 +83,11 @@ def compare(dx: float) -> dict:
     fine = ours(dx / 9)[0][:, 4::9]
     most = fine.max(axis=1, keepdims=True)
     mine, wall = ours(dx)
-    theirs, rxd_wall = rxd(dx, 20 * dx)
+    theirs, rxd_wall = rxd(dx, 5 * dx)
     error = {name: float(np.max(np.abs(a - b) / most)) for name, a, b in (
         ("error", mine, fine), ("rxd_error", theirs, fine), ("difference", mine, theirs))}
     return {"name": "maps_rxd", "version": retrojax.__version__, "jax": jax.__version__, "dx_um": dx,
-            "rxd_dt_ms": 20 * dx, **error, "wall_s": wall, "rxd_wall_s": rxd_wall}
+            "rxd_dt_ms": 5 * dx, **error, "wall_s": wall, "rxd_wall_s": rxd_wall}
 
 
 def main() -> None:
