@@ -13,7 +13,7 @@ from retrojax.engine.rows import Synapse
 from retrojax.numerics import phi2
 from retrojax.parts import DeltaLIF, SilentSpine, TsodyksMarkram
 from retrojax.parts.drive import Poisson
-from retrojax.space import Grid, advance_with_exposure, bilinear, exposure_gain, plan, quadratic, saturable_loss
+from retrojax.space import Grid, advance_with_exposure, bilinear, exposure_gain, michaelis_menten, plan, quadratic
 
 GRID = Grid((6, 5, 4), (2.0, 2.0, 2.0))
 array = lambda x: jnp.asarray(x, float)  # noqa: E731
@@ -91,7 +91,7 @@ def test_second_order_reactions_have_their_closed_forms(x64):
 
 @pytest.mark.parametrize("start", [1e-6, 0.3, 10.0, 1e4])
 def test_michaelis_menten_loss_solves_its_equation(x64, start):
-    got = saturable_loss(array([start, 0.0]), array(4.0), array(10.0), array(25.0))
+    got = michaelis_menten(array([start, 0.0]), array(4.0 * 25.0), array(10.0))
     exact = solve_ivp(lambda t, c: -4 * c / (10 + c), (0, 25), [start], rtol=1e-11, atol=1e-20, method="LSODA").y[0, -1]
     np.testing.assert_allclose(got, [exact, 0.0], rtol=1e-7)
 
