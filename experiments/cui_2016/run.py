@@ -130,7 +130,7 @@ def smoothed_curve(control: CorticostriatalSynapse) -> list[Target]:
 def table() -> list[Target]:
     """Four batches: all that pairs at 1 Hz or faster, slower rates, exact gates, and the smoothed curve."""
     control = CorticostriatalSynapse()
-    drugged = {name: CorticostriatalSynapse(**{part: PARTS[part](**change)}) for name, (part, change, _) in DRUGS.items()}
+    drugged = {name: CorticostriatalSynapse(**{part: PARTS[part](**new)}) for name, (part, new, _) in DRUGS.items()}
     timings = {*TABLE, *((n, dt) for n in WINDOW for dt in TIMINGS)}
     seen = readings([("control", control, 1, n, dt) for n, dt in sorted(timings)]
                     + [(name, synapse, 1, *p) for name, synapse in drugged.items() for p in PAIRINGS[:3]]

@@ -17,11 +17,11 @@ FIRST_SPIKE, READ_AFTER = 0.485, 150.0
 
 
 class Pairing(NamedTuple):
-    """`count` pairings: `delta_t` = t_post - t_pre [s], `rate` [Hz]. One number each, or one per condition."""
+    """`pairings` of them at `rate` [Hz], with `delta_t` = t_post - t_pre [s]; one number each, or one per condition."""
 
     delta_t: PerRow
     rate: PerRow
-    count: PerRow
+    pairings: PerRow
 
 
 class Steps(eqx.Module):
@@ -81,7 +81,7 @@ def pair_by_steps(synapse: CorticostriatalSynapse, pairing: Pairing, steps: Step
     **Arguments**
 
     - `synapse`: from its published resting state at t = 0. `pairing`: what is paired. `steps`: how time is cut.
-    - `most`: largest `count` of the batch; conditions with fewer pairings wait for it.
+    - `most`: largest `pairings` of the batch; conditions with fewer pairings wait for it.
 
     Valid where a pairing fits into its period, and for a period longer than `step * fine`.
 
@@ -102,7 +102,7 @@ def pair_by_steps(synapse: CorticostriatalSynapse, pairing: Pairing, steps: Step
         return jax.lax.fori_loop(first, first + count, one, carried)
 
     def one_period(k, carried):
-        on = k < pairing.count
+        on = k < pairing.pairings
         events = jax.tree.map(lambda onset: jnp.where(on, onset, -1.0), onsets)
         carried = walk(carried, 0, steps.fine, jnp.where(on, steps.step, 0.0), events)
         return walk(carried, steps.fine, steps.coarse, jnp.where(on, coarse, 0.0), events)

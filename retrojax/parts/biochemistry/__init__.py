@@ -2,7 +2,7 @@
 
 Unlike the parts of a synapse these have no closed-form flow; each is a module with `init` and `slope`, in the units of
 its paper (stated in its docstring), stepped by `retrojax.numerics.stepping`. The subpackages are whole synapses:
-`corticostriatal` (Cui et al. 2016).
+`corticostriatal` (Cui et al. 2016) and `tripartite` (Manninen et al. 2020).
 """
 
 from retrojax.parts.biochemistry.suppression import DepolarisationSuppression as DepolarisationSuppression

@@ -1,4 +1,4 @@
-"""The two signals of spike-timing-dependent LTP at CA1 synapses: a retrograde messenger and BDNF (Solinas et al. 2019)."""
+"""The two signals of timing-dependent LTP at CA1 synapses: a retrograde messenger and BDNF (Solinas et al. 2019)."""
 
 from typing import NamedTuple
 
@@ -76,13 +76,14 @@ class VesicleGateState(NamedTuple):
 class VesicleGate(eqx.Module):
     """When BDNF vesicles may fuse: only if calcium crosses its threshold often enough; time in ms, scaled mM.
 
-    Each upward crossing of theta adds `jump` to a trace that decays with tau. While calcium is above theta and the trace
-    above `needed`, a vesicle is committed with probability 1.2 min(1, (Ca - theta)/(Ca_max - theta)) per ms, so
+    Each upward crossing of theta adds `jump` to a trace that decays with tau. While calcium is above theta and the
+    trace above `needed`, a vesicle is committed with probability 1.2 min(1, (Ca - theta)/(Ca_max - theta)) per ms, so
     crossings at 0.5 Hz release BDNF and at 0.05 Hz do not.
 
     **Arguments**
 
-    - `theta`, `Ca_max` [mM]: threshold, and calcium of the largest probability. `tau` [ms], `jump`, `needed`: the trace.
+    - `theta`, `Ca_max` [mM]: threshold, and calcium of the largest probability.
+    - `tau` [ms], `jump`, `needed`: decay, increment and requirement of the trace.
 
     The values are those the published scripts set over the mechanism's defaults.
 

@@ -1,6 +1,5 @@
 """Postsynaptic membrane of a medium spiny neuron and its channels (Cui et al. 2016)."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -73,8 +72,8 @@ class SpineMembrane(eqx.Module):
 
     - `g_AMPA`, `g_NMDA`, `g_TRPV1` [nS]: conductances.
     - `look_up`: reads the gates of CaL and the NMDA block through `looked_up_gates`, as the published code does.
-    - `ghk_scale`: factor on x. The published code mixes kC/mol with J/mol and so has 1e-3, which makes the driving force
-      constant; 1 is the physical value.
+    - `ghk_scale`: factor on x. The published code mixes kC/mol with J/mol and so has 1e-3, which makes the driving
+      force constant; 1 is the physical value.
 
     References: Cui et al. (2016) eLife 5:e13185 and its code, ModelDB 187605; Wolf et al. (2005) J Neurosci 25:9080
     (CaL); Matta & Ahern (2007) J Physiol 585:469, eq. 3 (TRPV1); Destexhe, Mainen & Sejnowski (1994) J Comput Neurosci
