@@ -13,7 +13,7 @@ from retrojax.types import Index, PerRow, Scalar
 GLUTAMATE, TAU_GLUTAMATE = 2000.0, 5e-3
 PLATEAU, SPIKE, TAU_SPIKE = 495.0, 7020.0, 1e-3
 SPIKE_AFTER, PLATEAU_LASTS = 0.015, 0.030
-FIRST_SPIKE, READ_AFTER = 0.485, 150.0
+FIRST_SPIKE = 0.485
 
 
 class Pairing(NamedTuple):
@@ -30,15 +30,16 @@ class Steps(eqx.Module):
     **Arguments**
 
     - `step`: length of a step during and after the stimuli [s]; `fine`: how many of them follow the first stimulus.
-    - `coarse`: steps in the rest of a pairing period. `tail`: steps from the end of the last period to 150 s after its
-      start. They should not be longer than 2e-4 s: the activation of CaL relaxes at 8e3/s, and Runge-Kutta is stable
-      up to 2.8/8e3. The defaults are meant for pairings at 1 Hz and faster; halving all of them moves W_pre by 1e-4.
+    - `coarse`: steps in the rest of a pairing period. `tail`: steps from the end of the last period to `read_after` [s]
+      after its start. They should not be longer than 2e-4 s: the activation of CaL relaxes at 8e3/s, and Runge-Kutta is
+      stable up to 2.8/8e3. The defaults are for pairings at 1 Hz and faster; halving all of them moves W_pre by 1e-4.
     """
 
     step: float = eqx.field(static=True, default=2e-5)
     fine: int = eqx.field(static=True, default=5000)
     coarse: int = eqx.field(static=True, default=4500)
     tail: int = eqx.field(static=True, default=750_000)
+    read_after: float = eqx.field(static=True, default=150.0)
 
 
 class Readings(NamedTuple):
@@ -46,7 +47,7 @@ class Readings(NamedTuple):
 
     - `peak_Ca`, `peak_2AG` [uM], `peak_y`: largest calcium, 2-AG and plasticity drive.
     - `time_ltp`, `time_ltd`: time with the drive above its LTP threshold, and inside its LTD window [s].
-    - `W_pre`, `W_post`: weights 150 s after the last pairing.
+    - `W_pre`, `W_post`: weights at the end.
     """
 
     peak_Ca: PerRow
@@ -95,29 +96,28 @@ def pair_by_steps(synapse: CorticostriatalSynapse, pairing: Pairing, steps: Step
     at = lambda t: jnp.round(jnp.where(t < fine_lasts, t / steps.step,  # noqa: E731
                                        steps.fine + (t - fine_lasts) / coarse))
     onsets = _Onsets(*(at(t - origin) for t in (pre, plateau, plateau + SPIKE_AFTER, plateau + PLATEAU_LASTS)))
-    never = _Onsets(*(jnp.full_like(origin, -1.0) for _ in onsets))
+    last = 2 * most + 1
 
-    def walk(carried, first, count, step, events):
-        one = lambda i, c: _stepped(synapse, c, jnp.asarray(i, origin.dtype), step, events)  # noqa: E731
-        return jax.lax.fori_loop(first, first + count, one, carried)
-
-    def one_period(k, carried):
-        on = k < pairing.pairings
-        events = jax.tree.map(lambda onset: jnp.where(on, onset, -1.0), onsets)
-        carried = walk(carried, 0, steps.fine, jnp.where(on, steps.step, 0.0), events)
-        return walk(carried, steps.fine, steps.coarse, jnp.where(on, coarse, 0.0), events)
+    def segment(j, carried):
+        """The wait for the first stimulus; by turns the fine and the coarse steps of every pairing; the last wait."""
+        waiting, fine = (j == 0) | (j == last), j % 2 == 1
+        on = ~waiting & ((j - 1) // 2 < pairing.pairings)
+        count = jnp.where(j == last, steps.tail, jnp.where(fine, steps.fine, steps.coarse))
+        first = jnp.where(waiting | fine, 0, steps.fine)
+        wait = jnp.where(j == 0, origin / steps.coarse, (steps.read_after - period) / steps.tail)
+        step = jnp.where(waiting, wait, jnp.where(on, jnp.where(fine, steps.step, coarse), 0.0))
+        events = _Onsets(*(jnp.where(on, onset, -1.0) for onset in onsets))
+        return jax.lax.fori_loop(first, first + count, lambda i, c: _stepped(synapse, c, i, step, events), carried)
 
     zero = jnp.zeros_like(origin)
-    carried = _Carried(synapse.init(), zero, zero, Readings(*(zero,) * 7))
-    carried = walk(carried, 0, steps.coarse, origin / steps.coarse, never)
-    carried = jax.lax.fori_loop(0, most, one_period, carried)
-    carried = walk(carried, 0, steps.tail, (READ_AFTER - period) / steps.tail, never)
+    start = _Carried(synapse.init(), zero, zero, Readings(*(zero,) * 7))
+    carried = jax.lax.fori_loop(0, last + 1, segment, start)
     end = carried.synapse
     return carried.readings._replace(W_pre=end.weight.W_pre, W_post=synapse.kinase.weight(end.kinase))
 
 
 def _stepped(
-    synapse: CorticostriatalSynapse, c: _Carried, i: Scalar, step: Scalar, onsets: _Onsets
+    synapse: CorticostriatalSynapse, c: _Carried, i: Index, step: Scalar, onsets: _Onsets
 ) -> _Carried:
     glutamate = c.glutamate + jnp.where(i == onsets.pre, GLUTAMATE, 0.0)
     injecting = (i >= onsets.plateau) & (i < onsets.end)

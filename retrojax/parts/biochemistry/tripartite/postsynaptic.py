@@ -102,7 +102,7 @@ class PostsynapticMembrane(eqx.Module):
         return PostsynapticState._make((-soma / self.C, -dendrite / self.C, *relaxing, ampa, nmda))
 
 
-def _rises(V: PerRow, half: float, width: float) -> PerRow:
+def _rises(V: PerRow, half: float | int, width: float | int) -> PerRow:
     return 1 / (1 + jnp.exp((half - V) / width))
 
 
