@@ -113,6 +113,31 @@ def calcium(x, entering, cell, ER):
             "IP3": 0.025 * x["Ca_PIP2_PLC"] + 0.25 * x["Ca_GaGTP_PIP2_PLC"] - 0.01 * x["IP3"]}
 
 
+def cascade(x):
+    """Derivatives of the receptor, the G protein, PLC and the phosphoinositides."""
+    binding = 1e-4 * 0.9 * x["Glu"] * x["mGluR"] - 0.01 * x["Glu_mGluR"]
+    exchange = 0.015 * x["Gabg"] * x["Glu_mGluR"] - 0.0072 * x["Gabg_Glu_mGluR"]
+    to_CaPLC = 0.1 * x["GaGTP"] * x["Ca_PLC"] - 0.01 * x["Ca_GaGTP_PLC"]
+    to_PLC = 0.01 * x["GaGTP"] * x["PLC"] - 0.012 * x["GaGTP_PLC"]
+    slow = 0.0006 * x["PIP2"] * x["Ca_PLC"] - 0.01 * x["Ca_PIP2_PLC"]
+    fast = 0.015 * x["PIP2"] * x["Ca_GaGTP_PLC"] - 0.075 * x["Ca_GaGTP_PIP2_PLC"]
+    kinase = 0.002 * x["IP3_degraded"] * x["PIKin"] - 0.001 * x["IP3_degraded_PIKin"]
+    return {
+        "Glu": -0.2 * 0.9 * x["Glu"] - binding, "mGluR": -binding,
+        "Glu_mGluR_desensitised": 0.00025 * x["Glu_mGluR"] - 1e-6 * x["Glu_mGluR_desensitised"],
+        "Gabg": -exchange + 0.01 * x["GaGDP"], "Gabg_Glu_mGluR": exchange - 0.0005 * x["Gabg_Glu_mGluR"],
+        "GaGTP": 0.0005 * x["Gabg_Glu_mGluR"] - to_CaPLC - to_PLC - 0.001 * x["GaGTP"],
+        "GaGDP": 0.03 * (x["GaGTP_PLC"] + x["Ca_GaGTP_PLC"]) + 0.001 * x["GaGTP"] - 0.01 * x["GaGDP"],
+        "PLC": -0.002 * x["Ca"] * x["PLC"] + 0.12 * x["Ca_PLC"] - to_PLC + 0.03 * x["GaGTP_PLC"],
+        "GaGTP_PLC": to_PLC - 0.08 * x["Ca"] * x["GaGTP_PLC"] + 0.04 * x["Ca_GaGTP_PLC"] - 0.03 * x["GaGTP_PLC"],
+        "Ca_PIP2_PLC": slow - 0.025 * x["Ca_PIP2_PLC"], "Ca_GaGTP_PIP2_PLC": fast - 0.25 * x["Ca_GaGTP_PIP2_PLC"],
+        "Ca_DAG_PLC": 0.025 * x["Ca_PIP2_PLC"] - 0.2 * x["Ca_DAG_PLC"],
+        "Ca_DAG_GaGTP_PLC": 0.25 * x["Ca_GaGTP_PIP2_PLC"] - x["Ca_DAG_GaGTP_PLC"],
+        "PIP2": -slow - fast + 0.001 * x["IP3_degraded_PIKin"], "PIKin": -kinase + 0.001 * x["IP3_degraded_PIKin"],
+        "IP3_degraded": 0.01 * x["IP3"] - kinase, "DAGL": -0.125 * x["Ca"] * x["DAGL"] + 0.05 * x["Ca_DAGL"],
+    }
+
+
 def astrocyte(x, AG, leak):
     """Derivatives of the astrocyte."""
     Q, free = 1.049 * (x["IP3"] + 0.13) / (x["IP3"] + 0.9434), 2 - 1.185 * x["Ca"]
@@ -153,7 +178,7 @@ def test_slope_is_that_of_the_printed_equations(x64):
         expected, entering = postsynaptic(numbers(s.post), glu, 25.0)
         compare(numbers(d.post), expected)
         compare(numbers(d.cascade), calcium(numbers(s.cascade), entering, float(resting.spine.cell),
-                                            float(resting.spine.ER)))
+                                            float(resting.spine.ER)) | cascade(numbers(s.cascade)))
         compare(numbers(d.astrocyte), astrocyte(numbers(s.astrocyte), float(s.cascade.AG), float(resting.astrocyte)))
 
 
