@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from retrojax.errors import InputError
 from retrojax.numerics import runge_kutta
 from retrojax.parts.biochemistry.corticostriatal import CorticostriatalState, CorticostriatalSynapse
 from retrojax.types import Index, PerRow, Scalar
@@ -33,6 +34,8 @@ class Steps(eqx.Module):
     - `coarse`: steps in the rest of a pairing period. `tail`: steps from the end of the last period to `read_after` [s]
       after its start. They should not be longer than 2e-4 s: the activation of CaL relaxes at 8e3/s, and Runge-Kutta is
       stable up to 2.8/8e3. The defaults are for pairings at 1 Hz and faster; halving all of them moves W_pre by 1e-4.
+
+    **Raises** `InputError` for a step that is not stable, or no steps.
     """
 
     step: float = eqx.field(static=True, default=2e-5)
@@ -40,6 +43,13 @@ class Steps(eqx.Module):
     coarse: int = eqx.field(static=True, default=4500)
     tail: int = eqx.field(static=True, default=750_000)
     read_after: float = eqx.field(static=True, default=150.0)
+
+    def __check_init__(self):
+        if not 0 < self.step <= 2e-4:
+            raise InputError("step", self.step, "0 < step <= 2e-4 s", "take more, shorter steps")
+        for name in ("fine", "coarse", "tail"):
+            if getattr(self, name) < 1:
+                raise InputError(name, getattr(self, name), "at least 1 step", "see the defaults of Steps")
 
 
 class Readings(NamedTuple):

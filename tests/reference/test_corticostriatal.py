@@ -5,7 +5,9 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from retrojax.errors import InputError
 from retrojax.parts import CB1
 from retrojax.parts.biochemistry.corticostriatal import (
     BistableCaMKII,
@@ -156,3 +158,10 @@ def test_one_pairing(x64):
     np.testing.assert_allclose(seen.peak_y, 0.0407, rtol=2e-3)
     np.testing.assert_allclose([seen.W_pre, seen.W_post], [0.990, 1.005], atol=1e-3)
     assert seen.time_ltp == 0 and 1.0 < seen.time_ltd < 1.15
+
+
+def test_steps_that_are_not_stable_are_refused():
+    with pytest.raises(InputError, match=r"step = 0.001 cannot be used.*2e-4 s"):
+        Steps(step=1e-3)
+    with pytest.raises(InputError, match=r"tail = 0 .*at least 1 step"):
+        Steps(tail=0)

@@ -7,7 +7,7 @@ import pytest
 
 from retrojax.errors import InputError
 from retrojax.parts.biochemistry.mass_action import mass_action, reactions
-from retrojax.parts.biochemistry.tripartite import TripartiteSynapse
+from retrojax.parts.biochemistry.tripartite import GlutamateCascade, TripartiteSynapse
 from retrojax.parts.biochemistry.tripartite.nmda_gating import GatingState
 
 exp = np.exp
@@ -227,3 +227,5 @@ def test_mass_action_reads_reactions(x64):
     np.testing.assert_allclose([got["A"], got["B"], got["C"]], [-0.6 + 1.0 + 3.0 - 0.8, 0.4, 0.6 - 1.0 - 1.5])
     with pytest.raises(InputError, match=r"reactions = 'A \+ B'.*write the arrow"):
         reactions("A + B")
+    with pytest.raises(InputError, match=r"rates = 'shape \(3,\)'.*39 constants"):
+        GlutamateCascade(rates=(1.0, 2.0, 3.0))

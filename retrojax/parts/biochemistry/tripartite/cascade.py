@@ -5,6 +5,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
+from retrojax.errors import InputError
 from retrojax.parts.biochemistry.mass_action import mass_action, reactions
 from retrojax.types import PerRow
 
@@ -110,6 +111,8 @@ class GlutamateCascade(eqx.Module):
     - `rates`: constants of `NETWORK` in its order [1/ms or 1/(uM ms)], shape [39].
     - `v_IP3R` [1/ms], `v_SERCA`, `v_PMCA` [uM/ms]: store and pump. `c1`: volume ratio. `Ca_ext` [uM]: outside.
 
+    **Raises** `InputError` if `rates` is not one constant per reaction.
+
     References: Kim, Hawes, Gillani, Wallace & Blackwell (2013) PLoS Comput Biol 9:e1002953; Manninen, Saudargiene &
     Linne (2020) PLoS Comput Biol 16:e1008360 and its code, ModelDB 266819.
     """
@@ -123,6 +126,9 @@ class GlutamateCascade(eqx.Module):
 
     def __init__(self, rates=RATES, v_IP3R=0.01, v_SERCA=3e-3, v_PMCA=4.8e-3, c1=0.185, Ca_ext=2015.1):
         self.rates, self.v_IP3R = jnp.asarray(rates, float), jnp.asarray(v_IP3R, float)
+        if self.rates.shape != (len(NETWORK),):
+            raise InputError("rates", f"shape {self.rates.shape}", f"{len(NETWORK)} constants, in the order of NETWORK",
+                             "change single entries of cascade.RATES")
         self.v_SERCA, self.v_PMCA = jnp.asarray(v_SERCA, float), jnp.asarray(v_PMCA, float)
         self.c1, self.Ca_ext = jnp.asarray(c1, float), jnp.asarray(Ca_ext, float)
 
