@@ -3,5 +3,6 @@
 from retrojax.numerics.dependence import needed as needed, untouched as untouched
 from retrojax.numerics.draws import Draws as Draws
 from retrojax.numerics.exponentials import decay as decay, low_pass as low_pass, phi1 as phi1, phi2 as phi2
+from retrojax.numerics.stepping import euler as euler, runge_kutta as runge_kutta
 
-__all__ = ["Draws", "decay", "low_pass", "needed", "phi1", "phi2", "untouched"]
+__all__ = ["Draws", "decay", "euler", "low_pass", "needed", "phi1", "phi2", "runge_kutta", "untouched"]
