@@ -1,5 +1,6 @@
 """The parts of a synapse: spine, release, rules, and the published sets that fill them."""
 
+from retrojax.parts.astrocyte import Astrocyte as Astrocyte, GapJunctions as GapJunctions
 from retrojax.parts.base import (
     AbstractRelease as AbstractRelease,
     AbstractRule as AbstractRule,
@@ -16,6 +17,8 @@ from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
 from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
+from retrojax.parts.gliorelease import Gliorelease as Gliorelease
+from retrojax.parts.gliotransmission import Gliotransmission as Gliotransmission
 from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
 from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
 from retrojax.parts.lif import LIF as LIF
@@ -28,8 +31,9 @@ from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
-    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
-    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
-    "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock",
-    "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
+    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
+    "CalciumSpine", "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GapJunctions", "Gliorelease",
+    "Gliotransmission", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation",
+    "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock", "Traces",
+    "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
 ]
