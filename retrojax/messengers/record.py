@@ -28,18 +28,20 @@ RATE_TERMS: dict[str, dict[str, str]] = {
 """Formulas for the synthesis rate of one spine at full activation, and the terms that each needs, in base units."""
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Data that does not change; an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Source(_Frozen):
+class Source(Frozen):
     """Where a value comes from: citation `keys`, and a `note` of one sentence."""
 
     keys: tuple[str, ...] = ()
     note: str = ""
 
 
-class Sourced(_Frozen):
+class Sourced(Frozen):
     """A number that says how far it can be trusted.
 
     - `value`: a number in `unit`, or text with a unit of the same kind.
@@ -99,7 +101,7 @@ def _quantity(unit: str, low: int | float, high: int | float) -> Any:
     return Annotated[Sourced, AfterValidator(check)]
 
 
-class Synthesis(_Frozen):
+class Synthesis(Frozen):
     """How a spine makes the messenger: Q = rate * h, tau dh/dt = Ca^n/(K^n + Ca^n) - h.
 
     - `half_activation` K [uM calcium], `hill` n, `tau` [time].
@@ -151,7 +153,7 @@ class MessengerBase(NamedTuple):
         return (self.effective_diffusion / self.loss) ** 0.5 if self.loss > 0 else float("inf")
 
 
-class MessengerRecord(_Frozen):
+class MessengerRecord(Frozen):
     """One messenger: how it spreads, how it is lost, how a spine makes it and what it binds to.
 
     - `space`: `tissue` (crosses membranes; volume fraction 1) or `ecs`.
