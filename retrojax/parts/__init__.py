@@ -19,6 +19,7 @@ from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
 from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
 from retrojax.parts.gliorelease import Gliorelease as Gliorelease
 from retrojax.parts.gliotransmission import Gliotransmission as Gliotransmission
+from retrojax.parts.glycine_site import GlycineSite as GlycineSite
 from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
 from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
 from retrojax.parts.lif import LIF as LIF
@@ -26,14 +27,16 @@ from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePo
 from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.receptors import receptor as receptor
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
+from retrojax.parts.transduction import Transduction as Transduction
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
     "CalciumSpine", "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GapJunctions", "Gliorelease",
-    "Gliotransmission", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation",
+    "Gliotransmission", "GlycineSite", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation",
     "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock", "Traces",
-    "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
+    "Transduction", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "receptor", "strength_change", "unified_rule",
 ]

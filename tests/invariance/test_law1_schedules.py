@@ -17,6 +17,7 @@ POST = np.array([20.0, 55.0, 85.0, 190.0, 260.0, 300.0])
 END = 420.0
 EXTRA = {"hill_synthesis": {"makes": "NO", "half_activation": 1.0, "hill": 3.0, "rate": 0.019, "tau": 100.0},
          "excess_synthesis": {"makes": "NO", "rate": 0.02}, "messenger_facilitation": {"senses": "NO"},
+         "transduction": {"senses": "adenosine", "receptor": "A1"},
          "quantal": {"most_sites": 5}}
 RULES = sorted(name for name, part in PARTS.items() if part.kind == "rule")
 RELEASES = sorted(name for name, part in PARTS.items() if part.kind == "release")
