@@ -29,8 +29,8 @@ def follow(rule, levels=LEVELS, duration=2000.0, step=2.0, p=0.3):
 
 def test_transduction_follows_fine_euler_steps(x64):
     rule = Transduction("BDNF", "TrkB", K_d=4.0, k_off=2e-3, efficacy=0.9, agonist=1.0, k_des=1e-3, k_res=2e-4,
-                        half=0.3, upper=0.8, hill=3.0, tau_rise=1500.0, tau_fall=4000.0, phi=0.4, n_ca=2.5, fast=-0.2, gamma=0.5,
-                        nu=0.7, kappa=2e-4)
+                        half=0.3, upper=0.8, hill=3.0, tau_rise=1500.0, tau_fall=4000.0, phi=0.4, n_ca=2.5, fast=-0.2,
+                        gamma=0.5, nu=0.7, kappa=2e-4)
     s = follow(rule)
     B = D = X = V = 0.0
     dt = 0.05
