@@ -11,6 +11,7 @@ from retrojax.engine.rows import Bounds, Synapse, init_state
 from retrojax.errors import InputError
 from retrojax.parts import CB1, Expression, GlycineSite, SilentSpine, Transduction, TsodyksMarkram, receptor
 from retrojax.parts.receptors import RECEPTORS
+from retrojax.protocols import treated
 from retrojax.protocols.targets import targets
 
 LEVELS = (3.0, 40.0, 0.5)
@@ -81,8 +82,10 @@ def test_growth_stops_at_its_bounds(x64):
 @pytest.mark.parametrize(("name", "level", "factor"), [("kappa_opioid", 5.0, 0.75), ("kappa_opioid", 1e9, 0.5),
                                                        ("A1", 1e9, 0.2)])
 def test_fast_action_at_a_lasting_concentration(x64, name, level, factor):
-    s = follow(receptor(name), (level,), duration=400e3, step=1000.0, p=1e-3)
-    np.testing.assert_allclose(receptor(name).factor(s), factor, rtol=1e-3)
+    expression = Expression(jnp.asarray(1e-3), jnp.asarray(1.0))
+    rule = receptor(name)
+    s = rule.field(rule.init(()), jnp.asarray(level), jnp.asarray(400e3), expression, ())
+    np.testing.assert_allclose(rule.factor(s), factor, rtol=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 1.0])
@@ -133,3 +136,16 @@ def test_presynaptic_firing_relieves_suppression_by_CB1(x64, rate_hz):
     bound = 0.05 / 0.1 * (1 - np.exp(-0.1 * 60))
     left = 0.5 * bound / (1 + (rate_hz / 20) ** 4)
     np.testing.assert_allclose(rule.factor(s) / s.W_pre, (1 - 0.7 ** ((1 - left) ** 2.5)) / 0.3, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("drug", "dose", "name", "occupied"), [
+    ("DPCPX", "200 nM", "A1", 0.02), ("nor-BNI", "100 nM", "kappa_opioid", 0.01), ("K252a", "200 nM", "TrkB", 0.05),
+    ("TAT-pep5", "1 uM", "p75", 0.0), ("CPA", "100 nM", "A1", 50_000 / 50_500)])
+def test_a_drug_acts_on_its_receptor_alone(x64, drug, dose, name, occupied):
+    rules = tuple(receptor(one) for one in RECEPTORS)
+    under = treated(Synapse(SilentSpine(), TsodyksMarkram(), rules), drug, dose).rules
+    level, others = (0.0, 0.0) if drug == "CPA" else (1e12, 1.0)
+    expression = Expression(jnp.asarray(0.5), jnp.asarray(1.0))
+    for one, rule in zip(RECEPTORS, under, strict=True):
+        value = rule.activity(rule.field(rule.init(()), jnp.asarray(level), jnp.asarray(400e3), expression, ()))
+        np.testing.assert_allclose(value, occupied if one == name else others, rtol=1e-6, atol=1e-12)
