@@ -10,7 +10,7 @@ from retrojax.messengers import MessengerRecord, catalogue, describe_record, loa
 from retrojax.parts.catalogue import PARTS, Part, find_part
 from retrojax.protocols.pharmacology import drugs, find_drug, half_dose
 
-KINDS = ("messenger", "rule", "release", "spine", "neuron", "protocol", "drug")
+KINDS = ("messenger", "rule", "release", "spine", "neuron", "astrocyte", "protocol", "drug")
 
 
 def print_description(kind: str | None, name: str | None, console: Console) -> None:

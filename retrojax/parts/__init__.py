@@ -1,5 +1,6 @@
 """The parts of a synapse: spine, release, rules, and the published sets that fill them."""
 
+from retrojax.parts.astrocyte import Astrocyte as Astrocyte, GapJunctions as GapJunctions
 from retrojax.parts.base import (
     AbstractRelease as AbstractRelease,
     AbstractRule as AbstractRule,
@@ -18,6 +19,9 @@ from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
 from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
+from retrojax.parts.gliorelease import Gliorelease as Gliorelease
+from retrojax.parts.gliotransmission import Gliotransmission as Gliotransmission
+from retrojax.parts.glycine_site import GlycineSite as GlycineSite
 from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
 from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
 from retrojax.parts.lif import LIF as LIF
@@ -25,16 +29,19 @@ from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePo
 from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.receptors import receptor as receptor
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.train_synthesis import TrainSynthesis as TrainSynthesis
+from retrojax.parts.transduction import Transduction as Transduction
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 from retrojax.parts.vesicular_synthesis import VesicularSynthesis as VesicularSynthesis
 
 __all__ = [
-    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
-    "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis", "Expression",
-    "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP",
-    "QuantalRelease", "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis", "TsodyksMarkram", "UnifiedRule",
-    "VesicularSynthesis", "calcium_rule", "strength_change", "unified_rule",
+    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
+    "CalciumSpine", "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis",
+    "Expression", "GapJunctions", "Gliorelease", "Gliotransmission", "GlycineSite", "GraupnerBrunel",
+    "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease",
+    "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TsodyksMarkram", "UnifiedRule",
+    "VesicularSynthesis", "calcium_rule", "receptor", "strength_change", "unified_rule",
 ]

@@ -4,6 +4,7 @@ import inspect
 from typing import NamedTuple
 
 from retrojax.errors import InputError
+from retrojax.parts.astrocyte import Astrocyte
 from retrojax.parts.calcium_spine import CalciumSpine
 from retrojax.parts.cb1 import CB1
 from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis
@@ -12,6 +13,8 @@ from retrojax.parts.costa import UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis
 from retrojax.parts.facilitation import MessengerFacilitation
+from retrojax.parts.gliotransmission import Gliotransmission
+from retrojax.parts.glycine_site import GlycineSite
 from retrojax.parts.graupner_brunel import GraupnerBrunel
 from retrojax.parts.hill_synthesis import HillSynthesis
 from retrojax.parts.lif import LIF
@@ -19,8 +22,10 @@ from retrojax.parts.nitric_oxide import NitricOxidePotentiation
 from retrojax.parts.pair_stdp import PairSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
+from retrojax.parts.receptors import RECEPTORS
 from retrojax.parts.silent_spine import SilentSpine
 from retrojax.parts.train_synthesis import TrainSynthesis
+from retrojax.parts.transduction import Transduction
 from retrojax.parts.tsodyks_markram import TsodyksMarkram
 from retrojax.parts.vesicular_synthesis import VesicularSynthesis
 
@@ -40,7 +45,8 @@ class Parameter(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A catalogue entry: its kind (`spine`, `release`, `rule`, `neuron`), class, parameters, presets and citations."""
+    """A catalogue entry: its kind (`spine`, `release`, `rule`, `neuron`, `astrocyte`), class, parameters, presets and
+    citations."""
 
     kind: str
     cls: type
@@ -139,7 +145,58 @@ PARTS = {
         "agonist": Parameter("nM", 0, 1e9, "calibration", "a drug, as so much more of the ligand"),
         "tau_x_pre": _time("presynaptic trace", "calibration", 1e-3),
         "x_half": Parameter(_UNIT, 0, 1e3, "calibration", "0 is the ungated form of Cui2016"), "gate": _gate,
-    }, {}, ("Cui2016", "Heifets2008")),
+        "rate_relief": Parameter("1/ms", 1e-9, 1e9, "published", "Foldy2006: 20 Hz"),
+    }, {}, ("Cui2016", "Heifets2008", "Foldy2006")),
+    "transduction": Part("rule", Transduction, {
+        "senses": Parameter("", 0, 0, "calibration", "name of the messenger"),
+        "receptor": Parameter("", 0, 0, "calibration", "name of the receptor, as in rules.A1.efficacy"),
+        "K_d": Parameter("nM", 1e-6, 1e9, "unverified", "BDNF at TrkB 0.01-1, proBDNF at p75 0.1-2, dynorphin 1-50, "
+                         "adenosine at A1 100-1000 nM"),
+        "k_off": Parameter("1/ms", 1e-9, 10, "unverified", "1 /s; the action of dynorphin lasts 10-60 s"),
+        "efficacy": Parameter(_UNIT, 0, 100, "calibration", "1 intact, 0 blocked"),
+        "agonist": Parameter("nM", 0, 1e9, "calibration", "drug in units of the messenger; 0 without"),
+        "k_des": Parameter("1/ms", 0, 10, "calibration", "desensitisation; off"),
+        "k_res": Parameter("1/ms", 1e-12, 10, "calibration", "return of desensitised receptors"),
+        "half": Parameter(_UNIT, 1e-6, 1e6, "calibration", "activity of half the slow effect"),
+        "upper": Parameter(_UNIT, 1e-6, 1e9, "calibration", "activity above which the slow effect is lost; never"),
+        "hill": Parameter(_UNIT, 0.1, 20, "calibration", "steepness of the window"),
+        "tau_rise": _time("TrkB: less than 1 min (Harward2016)", low=1e-3),
+        "tau_fall": _time("TrkB: more than 20 min (Harward2016)", low=1e-3),
+        "phi": Parameter(_UNIT, -10, 1, "calibration", "closed share of calcium channels; A1: a fifth of release left"),
+        "n_ca": Parameter(_UNIT, 0, 10, "unverified", "2.5 (1.5-4) where the number of open channels falls"),
+        "fast": Parameter(_UNIT, -1, 100, "calibration", "kappa opioid: -0.5"),
+        "gamma": Parameter(_UNIT, -1, 100, "calibration", "sign for p75 from Yang2009"),
+        "nu": Parameter(_UNIT, -1, 100, "calibration", "vesicles at hand"),
+        "kappa": Parameter("1/ms", -1, 1, "calibration", "growth of the bouton over days; sign for p75 from Yang2009"),
+        "V_max": Parameter(_UNIT, 0, 100, "calibration", "largest relative growth"),
+    }, RECEPTORS, ("Harward2016", "Yang2009", "Iremonger2009", "Wall2013")),
+    "glycine_site": Part("rule", GlycineSite, {
+        "senses": Parameter("", 0, 0, "calibration", "name of the co-agonist"),
+        "K_gly": Parameter("nM", 1e-3, 1e9, "unverified", "300-1000 nM"),
+        "k_off": Parameter("1/ms", 1e-9, 10, "unverified", "unbinding of the co-agonist"),
+        "efficacy": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
+        "ambient": Parameter("nM", 0, 1e9, "calibration", "co-agonist that is always there"),
+        "share": Parameter(_UNIT, 0, 1, "calibration", "of the response that NMDA receptors carry"),
+    }, {}, ("Panatier2006", "Henneberger2010", "Papouin2017")),
+    "gliotransmission": Part("rule", Gliotransmission, {
+        "senses": Parameter("", 0, 0, "calibration", "name of the gliotransmitter"),
+        "alpha": Parameter(_UNIT, 0, 1, "published", "DePitta2011: 0 depressing, above P facilitating"),
+        "O_G": Parameter("1/(nM*ms)", 0, 10, "published", "DePitta2011"),
+        "Omega_G": Parameter("1/ms", 1e-12, 10, "published", "DePitta2011: 120 s"),
+    }, {}, ("DePitta2011", "DePitta2016")),
+    "astrocyte": Part("astrocyte", Astrocyte, {
+        **{name: Parameter("uM", 0, 1e3, "published", "DePitta2009") for name in
+           ("C_T", "d_1", "d_2", "d_3", "d_5", "kappa_delta", "K_delta", "K_D", "K_3", "K_KC")},
+        "K_P": Parameter("uM", 1e-6, 1e3, "published", "DePitta2009: 0.05 or 0.1"),
+        **{name: Parameter(_UNIT, 0, 1e3, "published", "DePitta2009") for name in ("rho_A", "zeta")},
+        **{name: Parameter("1/ms", 0, 10, "published", "DePitta2009") for name in
+           ("Omega_C", "Omega_L", "Omega_5P", "Omega_N")},
+        **{name: Parameter("uM/ms", 0, 10, "published", "DePitta2009") for name in
+           ("O_P", "O_beta", "O_delta", "O_3K")},
+        **{name: Parameter("1/(uM*ms)", 0, 10, "published", "DePitta2009") for name in ("O_2", "O_N")},
+        "basal": Parameter("uM/ms", 0, 10, "calibration", "NEST: 0.16 uM in 7142 ms"),
+        "dIP3": Parameter("uM", 0, 10, "calibration", "NEST: 0.0002 uM"),
+    }, {}, ("LiRinzel1994", "DePitta2009", "Goldberg2010")),
     "hill_synthesis": Part("rule", HillSynthesis, {
         "makes": _makes,
         "half_activation": Parameter("uM", 1e-6, 1e6), "hill": Parameter(_UNIT, 0.1, 20),

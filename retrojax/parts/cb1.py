@@ -22,7 +22,10 @@ class CB1(AbstractRule):
 
     Fast: an effector B closes calcium channels; release falls as their number to the power n_ca.
 
-        dB/dt = k_on c (1 - B) - k_off B,   I_Ca -> I_Ca (1 - phi B),   p = 1 - (1 - P)^{(1 - phi B)^n_ca}
+        dB/dt = k_on c (1 - B) - k_off B,   I_Ca -> I_Ca (1 - phi B R),   p = 1 - (1 - P)^{(1 - phi B R)^n_ca}
+
+    Presynaptic firing relieves it (Foldy et al. 2006, in the form of a gate): R = 1/(1 + (r/rate_relief)^4) with the
+    rate r = x_pre/tau_x_pre, where x_pre rises by 1 at a spike.
 
     Long-term (Cui et al. 2016): receptors C -> O -> D -> C with ligand e [uM] give the drive y = 3000 O + 0.007, and
 
@@ -40,12 +43,14 @@ class CB1(AbstractRule):
     - `alpha` [1/(nM ms)], `beta`, `gamma`, `epsilon` [1/ms]: receptor scheme.
     - `ltd_lo`, `ltd_hi`, `ltp_lo`: windows of y. `A_ltd`, `A_ltp`: amplitudes.
     - `agonist` [nM]: a drug that acts like so much more of the ligand; 0 without.
-    - `tau_x_pre` [ms], `x_half`: presynaptic trace and its half-effect.
+    - `tau_x_pre` [ms], `x_half`: presynaptic trace and its half-effect. `rate_relief` [1/ms]: rate that halves the fast
+      action.
     - `gate`: learning gate on the rate of W; 1 is neutral.
 
     Sets the sign by (receptor, history): moderate, lasting activation depresses; brief, high activation potentiates.
 
-    References: Cui et al. (2016) eLife 5:e13185; Heifets, Chevaleyre & Castillo (2008) PNAS 105:10250; Brown, Safo &
+    References: Cui et al. (2016) eLife 5:e13185; Heifets, Chevaleyre & Castillo (2008) PNAS 105:10250; Foldy, Neu,
+    Jones & Soltesz (2006) J Neurosci 26:1465; Brown, Safo &
     Regehr (2004) J Neurosci 24:5623.
     """
 
@@ -67,11 +72,13 @@ class CB1(AbstractRule):
     agonist: PerRow
     tau_x_pre: PerRow
     x_half: PerRow
+    rate_relief: PerRow
     gate: PerRow
 
     def __init__(self, eff_kon=1.25e-7, eff_koff=5e-5, phi=0.5, n_ca=2.5, alpha=2.40195e-7, beta=11.0719e-3,
                  gamma=416.379e-3, epsilon=0.0477957e-3, ltd_lo=0.027, ltd_hi=0.047, ltp_lo=0.086, A_ltd=0.65,
-                 A_ltp=13.5425, agonist=0.0, tau_x_pre=1000.0, x_half=0.0, gate=1.0):
+                 A_ltp=13.5425, agonist=0.0, tau_x_pre=1000.0, x_half=0.0, rate_relief=0.02,
+                 gate=1.0):
         self.eff_kon, self.eff_koff = jnp.asarray(eff_kon, float), jnp.asarray(eff_koff, float)
         self.phi, self.n_ca = jnp.asarray(phi, float), jnp.asarray(n_ca, float)
         self.alpha, self.beta = jnp.asarray(alpha, float), jnp.asarray(beta, float)
@@ -79,7 +86,7 @@ class CB1(AbstractRule):
         self.ltd_lo, self.ltd_hi = jnp.asarray(ltd_lo, float), jnp.asarray(ltd_hi, float)
         self.ltp_lo, self.gate = jnp.asarray(ltp_lo, float), jnp.asarray(gate, float)
         self.A_ltd, self.A_ltp = jnp.asarray(A_ltd, float), jnp.asarray(A_ltp, float)
-        self.agonist = jnp.asarray(agonist, float)
+        self.agonist, self.rate_relief = jnp.asarray(agonist, float), jnp.asarray(rate_relief, float)
         self.tau_x_pre, self.x_half = jnp.asarray(tau_x_pre, float), jnp.asarray(x_half, float)
 
     def init(self, shape: tuple[int, ...]) -> CB1State:
@@ -118,7 +125,8 @@ class CB1(AbstractRule):
         active = jnp.where(self.x_half > 0, x_pre / (x_pre + jnp.where(self.x_half > 0, self.x_half, 1.0)), 1.0)
         goal = self.target(y)
         W_pre = goal + (s.W_pre - goal) * jnp.exp(-self.gate * active * elapsed / tau_W)
-        on_p = W_pre * self.suppression(effector, expression.p_release)
+        relief = 1 / (1 + (x_pre / (self.tau_x_pre * self.rate_relief)) ** 4)
+        on_p = W_pre * self.suppression(effector * relief, expression.p_release)
         return CB1State(effector, desensitised, W_pre, on_p)
 
     def suppression(self, effector: PerRow, p: PerRow) -> PerRow:

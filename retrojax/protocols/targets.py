@@ -17,7 +17,7 @@ Place = Callable[[Any], Any]
 def targets(model: Model | Synapse) -> dict[str, Place]:
     """Every parameter that something may change for a while, by name.
 
-    `synthesis.<messenger>.<parameter>` and `rules.<part>.<parameter>`; of a network also `inhibition` and
+    `synthesis.<messenger>.<parameter>` and `rules.<part or receptor>.<parameter>`; of a network also `inhibition`,
     `messengers.<name>.<diffusion, loss, volume_fraction, tonic or vmax>` and `reactions.<number>.rate`.
     """
     if isinstance(model, Synapse):
@@ -39,7 +39,7 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
 def _of_rules(synapse: Synapse, where: Place) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for place, rule in enumerate(synapse.rules):
-        label = next(key for key, part in PARTS.items() if part.cls is type(rule))
+        label = getattr(rule, "receptor", "") or next(key for key, part in PARTS.items() if part.cls is type(rule))
         label = f"synthesis.{rule.makes}" if rule.makes else f"rules.{label}"
         for name in vars(rule):
             if eqx.is_inexact_array(getattr(rule, name)):

@@ -14,19 +14,22 @@ from retrojax.parts import (
     CalciumSpine,
     CoincidenceSynthesis,
     ExcessSynthesis,
+    Gliotransmission,
+    GlycineSite,
     GraupnerBrunel,
     HillSynthesis,
     MessengerFacilitation,
     NitricOxidePotentiation,
     PairSTDP,
     TrainSynthesis,
+    Transduction,
     TsodyksMarkram,
     VesicularSynthesis,
     unified_rule,
 )
 
 TABLE = ([10.0, 60.0, 95.0, 200.0, 207.0], [20.0, 53.0, 99.0, 190.0], 260.0)
-LEVEL_NM = {"NO": 0.7, "2-AG": 150.0}
+LEVEL_NM = {"NO": 0.7, "2-AG": 150.0, "glutamate": 4000.0, "D-serine": 300.0, "BDNF": 0.7}
 RULES = {
     "graupner_brunel": lambda: GraupnerBrunel(tau=2000.0, rho=0.3),
     "unified": lambda: unified_rule("sjostrom_refit"),
@@ -39,6 +42,10 @@ RULES = {
     "excess": lambda: ExcessSynthesis("NO", 0.019, 0.9),
     "facilitation": lambda: MessengerFacilitation("NO", 0.8, 0.5, 300.0),
     "pair_stdp": lambda: PairSTDP(),
+    "gliotransmission": lambda: Gliotransmission("glutamate", 0.9),
+    "glycine_site": lambda: GlycineSite("D-serine", ambient=50.0),
+    "transduction": lambda: Transduction("BDNF", "TrkB", k_off=5e-3, agonist=0.1, k_des=3e-3, k_res=1e-3, half=0.2,
+                                         upper=0.9, tau_rise=200.0, phi=0.3, fast=0.4, gamma=0.5, nu=0.6, kappa=1e-3),
 }
 
 
@@ -54,7 +61,7 @@ def outcome(model):
             pre = state.traces[0].pre
             s = rule.field(s, jnp.asarray(LEVEL_NM[rule.senses]), jnp.asarray(50.0), state.expression, pre)
             s = rule.flow(s, jnp.asarray(10.0), model.spine.flow(state.spine, jnp.asarray(10.0))[1], pre, draws)
-            extra += [rule.factor(s), *s, rule.slow(s, state.expression, jnp.asarray(1000.0))]
+            extra += [rule.factor(s), rule.weight(s), *s, rule.slow(s, state.expression, jnp.asarray(1000.0))]
     return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves((state, sent, extra))])
 
 
@@ -76,6 +83,6 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
     own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
            "coincidence": 14, "train": 6, "vesicular": 4,
-           "facilitation": 3, "pair_stdp": 4}[name]
+           "facilitation": 3, "pair_stdp": 4, "gliotransmission": 3, "glycine_site": 5, "transduction": 16}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6

@@ -11,6 +11,8 @@ from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
     ExcessSynthesis,
+    Gliotransmission,
+    GlycineSite,
     GraupnerBrunel,
     HillSynthesis,
     MessengerFacilitation,
@@ -19,6 +21,7 @@ from retrojax.parts import (
     QuantalRelease,
     TsodyksMarkram,
     calcium_rule,
+    receptor,
     unified_rule,
 )
 
@@ -32,7 +35,7 @@ def silent(release):
     spine, efficacy = calcium_rule("DP")
     rules = (efficacy, unified_rule("sjostrom_refit"), NitricOxidePotentiation(), CB1(),
              HillSynthesis("NO", 1.0, 3.0, 0.019, 100.0), PairSTDP(), ExcessSynthesis("NO", 0.02),
-             MessengerFacilitation("NO"))
+             MessengerFacilitation("NO"), receptor("TrkB"), receptor("p75"), Gliotransmission(), GlycineSite())
     model = Synapse(spine, release, rules, p_release=0.3, q=0.7)
     state = init_state(model, RHO.shape)
     efficacies = state.rules[0]._replace(rho=jnp.asarray(RHO, jnp.float32))

@@ -1,0 +1,63 @@
+"""The co-agonist site of NMDA receptors."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from retrojax.parts.base import AbstractRule, Expression
+from retrojax.types import PerRow
+
+
+class GlycineSiteState(NamedTuple):
+    """`gly`: occupied share of the co-agonist sites."""
+
+    gly: PerRow
+
+
+class GlycineSite(AbstractRule):
+    """Share of NMDA receptors that D-serine lets open, and what that leaves of the response.
+
+        dgly/dt = k_off (D/K_gly (1 - gly) - gly),     response -> response (1 - share (1 - gly))
+
+    exact for a concentration D held over the field step. Starts saturated, as in a rested slice.
+
+    **Arguments**
+
+    - `senses`: name of the co-agonist. `K_gly`: half occupation [nM]. `k_off`: unbinding [1/ms].
+    - `efficacy`: 1 intact, 0 blocked. `ambient`: co-agonist that is always there, glycine included [nM].
+    - `share`: of the response that NMDA receptors carry.
+
+    Limits the response, not the calcium that NMDA receptors let into the spine: give the spine a smaller `C_pre` for
+    that.
+
+    References: Panatier et al. (2006) Cell 125:775; Henneberger, Papouin, Oliet & Rusakov (2010) Nature 463:232;
+    Papouin, Dunphy, Tolman, Dineley & Haydon (2017) Neuron 94:840.
+    """
+
+    senses: str = eqx.field(static=True)
+    K_gly: PerRow
+    k_off: PerRow
+    efficacy: PerRow
+    ambient: PerRow
+    share: PerRow
+
+    def __init__(self, senses: str = "D-serine", K_gly=500.0, k_off=1e-3, efficacy=1.0, ambient=0.0, share=0.3):
+        self.senses = senses
+        self.K_gly, self.k_off = jnp.asarray(K_gly, float), jnp.asarray(k_off, float)
+        self.efficacy, self.ambient = jnp.asarray(efficacy, float), jnp.asarray(ambient, float)
+        self.share = jnp.asarray(share, float)
+
+    def init(self, shape: tuple[int, ...]) -> GlycineSiteState:
+        return GlycineSiteState(jnp.ones(shape))
+
+    def field(
+        self, s: GlycineSiteState, concentration: PerRow, elapsed: PerRow, expression: Expression,
+        pre: tuple[PerRow, ...],
+    ) -> GlycineSiteState:
+        relative = (concentration + self.ambient) / self.K_gly
+        goal = relative / (1 + relative)
+        return GlycineSiteState(goal + (s.gly - goal) * jnp.exp(-self.k_off * (1 + relative) * elapsed))
+
+    def weight(self, s: GlycineSiteState) -> PerRow:
+        return 1 - self.share * (1 - self.efficacy * s.gly)
