@@ -1,0 +1,1 @@
+def protocols_by_label(path): return {}
