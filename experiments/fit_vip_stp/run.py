@@ -6,7 +6,6 @@ amplitude is free for every cell and rate, and solved linearly. Fitted at 2, 10,
 up to their amplitude. SciPy minimises the same loss, with the same bounds and starts, over a NumPy model.
 """
 
-import csv
 import time
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import least_squares
 
-from retrojax.errors import InputError
 from retrojax.fit.batch import best_starts, compile_batch, linear_amplitude
-from retrojax.fit.data import protocols_by_label
+from retrojax.fit.data import Column, read_csv
 from retrojax.fit.trains import train_responses
 from retrojax.parts import TsodyksMarkram
 from retrojax.testing import Target, holds, recordings, write_targets
@@ -32,22 +30,15 @@ STARTS, SD_FLOOR_MV = 16, 0.05
 
 def read(path: Path, protocols: Path | None = None) -> dict[str, dict[str, np.ndarray]]:
     """Per cell: spike times [ms], amplitudes and SD [mV], each [rate, pulse]; and the rates [Hz]."""
-    labels = {} if protocols is None else protocols_by_label(protocols)
-    cells: dict[str, list] = {}
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
-            y, sd = (1e3 * np.array([float(row[f"{name}{k}_V"]) for k in range(1, 6)]) for name in ("epsp", "sd"))
-            if row.get("frequency_hz"):
-                rate, times = float(row["frequency_hz"]), 1e3 * np.arange(5) / float(row["frequency_hz"])
-            elif (label := row.get("protocol")) in labels:
-                times = labels[label].protocol.pre
-                rate = 1e3 / np.mean(np.diff(times))
-            else:
-                raise InputError("protocol", label, ", ".join(labels) or "a column frequency_hz",
-                                 "give --protocols FILE with this label", path)
-            cells.setdefault(row["cell"], []).append((rate, times, y, np.maximum(sd, SD_FLOOR_MV)))
-    return {cell: dict(zip(("hz", "t", "y", "sd"), map(np.array, zip(*rows, strict=True)), strict=True))
-            for cell, rows in cells.items()}
+    value, sd = (Column(tuple(f"{name}{k}_V" for k in range(1, 6)), "V", "mV") for name in ("epsp", "sd"))
+    when = {"rate": Column("frequency_hz", "Hz")} if protocols is None else {"label": Column("protocol")}
+    data = read_csv(path, {"value": value, "sem": sd, "cell": Column("cell"), **when}, protocols)
+    # a protocol repeated over sweeps was averaged over them: its first five spikes are one sweep
+    t = np.stack([protocol.pre[:5] for protocol in data.protocols])
+    table = {"hz": np.round(1e3 / np.diff(t[:, :2])[:, 0], 6), "t": t, "y": data.values,
+             "sd": np.maximum(data.sem, SD_FLOOR_MV)}
+    return {cell: {key: column[np.array(data.cell) == cell] for key, column in table.items()}
+            for cell in dict.fromkeys(data.cell)}
 
 
 def residuals(u, row):
