@@ -73,6 +73,19 @@ def gamma(data: Values, mean: Values, cv: Values) -> LogDensity:
     return gamma_law.logpdf(data, cv**-2, scale=mean * cv**2)
 
 
+def gamma_sum(count: Values, mean_data: Values, mean_log: Values, mean: Values, cv: Values) -> LogDensity:
+    """Sum of `gamma` over many amplitudes of one mean, from their number, their mean and the mean of their ln.
+
+    **Arguments**
+
+    - `count`: of amplitudes; 0 gives 0. `mean_data` [u], `mean_log`: mean of x and of ln x (anything finite if none).
+    - `mean` [u], `cv`: as in `gamma`.
+    """
+    shape = jnp.asarray(cv) ** -2
+    each = (shape - 1) * mean_log - shape * mean_data / mean + shape * jnp.log(shape / mean) - gammaln(shape)
+    return count * each
+
+
 def quantal_moments(
     mean: Values, variance: Values, trials: Values, n_sites: Values, p: Values, q: Values,
     quantal_cv: Values = 0.0,

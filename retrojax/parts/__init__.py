@@ -15,6 +15,7 @@ from retrojax.parts.cb1 import CB1 as CB1
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
+from retrojax.parts.extended_tsodyks_markram import ExtendedTsodyksMarkram as ExtendedTsodyksMarkram
 from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
 from retrojax.parts.graupner_brunel import GraupnerBrunel as GraupnerBrunel, strength_change as strength_change
 from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
@@ -23,13 +24,15 @@ from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePo
 from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
+from retrojax.parts.residual_calcium import ResidualCalciumRelease as ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
-    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
-    "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock",
-    "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
+    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "ExtendedTsodyksMarkram", "GraupnerBrunel", "HillSynthesis",
+    "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "ResidualCalciumRelease",
+    "SilentSpine", "ThresholdClock", "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change",
+    "unified_rule",
 ]

@@ -35,6 +35,11 @@ def test_student_t_lognormal_and_gamma(x64):
     assert law.mean() == pytest.approx(2.0) and law.std() / law.mean() == pytest.approx(0.7)
 
 
+def test_gamma_sum_is_the_sum(x64):
+    total = likelihoods.gamma_sum(4, X.mean(), np.log(X).mean(), 1.3, 0.7)
+    assert float(total) == pytest.approx(float(jnp.sum(likelihoods.gamma(X, 1.3, 0.7))), rel=1e-12)
+
+
 def test_quantal_moments(x64):
     n, p, q, cv, trials = 5, 0.3, 2.0, 0.25, 40
     variance = n * q**2 * p * (1 - p + cv**2)
