@@ -6,8 +6,8 @@ as 5 and as 9 ms. Sweeps of one cell are not independent and cells are not named
 too large by an unknown factor: the judge is each protocol predicted from the others. The pair of trains at 1.2 and
 2.5 mM calcium (Chamberland et al. 2014) then has to follow from one set in which calcium influx alone changes.
 
-Residual calcium describes the trains better, and three of five protocols when they are left out. It is behind in the sum
-because of protocol 100: without that train nothing limits growth past the fifth pulse at 10 ms, and a fourth power then
+Residual calcium describes the trains better, and three of five protocols when they are left out. It is behind in the
+sum because of protocol 100: without that train nothing limits growth past the fifth pulse at 10 ms, and a fourth power then
 overshoots, where Tsodyks-Markram, being nearly linear, does not. Those two targets fail and stay.
 """
 
@@ -26,7 +26,7 @@ from retrojax.parts import ExtendedTsodyksMarkram, ResidualCalciumRelease, Tsody
 from retrojax.testing import Target, holds, recordings, write_targets
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 SWEEPS, CALCIUM = (f"stp_mossyfiber_chamberland/{name}" for name in
                    ("responses_normalized.csv.gz", "calcium_dependence_2014.csv"))

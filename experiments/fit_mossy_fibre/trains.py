@@ -53,7 +53,7 @@ def means(model: Terminal, gaps):
 
 
 class Cells(eqx.Module):
-    """Log density of all amplitudes of one pulse of one protocol: count, mean and mean logarithm of each [trains, 10]."""
+    """Log density of all amplitudes of one pulse of one protocol: their count, mean and mean logarithm [trains, 10]."""
 
     count: jax.Array
     mean: jax.Array
