@@ -50,8 +50,8 @@ class Sizes(eqx.Module):
     """Log density of all synapses of a fold, from their scatter matrices.
 
     `there`: the distinct patterns of sessions in which a synapse was measured [patterns, sessions]; `count` [folds,
-    patterns] and `scatter` [folds, patterns, sessions, sessions]: number and sum of x x^T of their synapses. One Cholesky
-    factor per pattern serves all synapses that share it.
+    patterns] and `scatter` [folds, patterns, sessions, sessions]: number and sum of x x^T of their synapses. One
+    Cholesky factor per pattern serves all synapses that share it.
     """
 
     there: jax.Array
