@@ -9,6 +9,7 @@ neither spike the other's increment, and the order of parts cannot matter.
 import functools
 import operator
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -108,7 +109,7 @@ def rule_streams(synapse: Synapse) -> tuple[int, ...]:
 def effective_p(synapse: Synapse, state: SynapseState) -> PerRow:
     """Release probability times the factors that rules hold, inside its bounds."""
     factors = [rule.factor(s) for rule, s in zip(synapse.rules, state.rules, strict=True)]
-    return jnp.clip(_product(state.expression.p_release, factors), synapse.bounds.p_min, synapse.bounds.p_max)
+    return synapse.bounds.clip_p(_product(state.expression.p_release, factors))
 
 
 def strength(synapse: Synapse, state: SynapseState) -> PerRow:
@@ -128,16 +129,17 @@ def apply_changes(
     for number, flag, change in changes:
         rules[number] = add(rules[number], flag, change.state)
     P = _moved(state.expression.p_release, [(flag, change.p_release) for _, flag, change in changes],
-               synapse.bounds.p_min, synapse.bounds.p_max)
-    q = _moved(state.expression.q, [(flag, change.q) for _, flag, change in changes],
-               synapse.bounds.q_min, synapse.bounds.q_max)
+               synapse.bounds.clip_p)
+    q = _moved(state.expression.q, [(flag, change.q) for _, flag, change in changes], synapse.bounds.clip_q)
     return state._replace(rules=tuple(rules), expression=Expression(P, q))
 
 
-def _moved(value: PerRow, steps: list[tuple[Flags, PerRow | float]], low: PerRow, high: PerRow) -> PerRow:
+def _moved(
+    value: PerRow, steps: list[tuple[Flags, PerRow | float]], clip: Callable[[PerRow], PerRow]
+) -> PerRow:
     """The sum, inside its bounds; a strength that no rule moves is handed back as it is."""
     real = [jnp.where(flag, step, 0.0) for flag, step in steps if not (isinstance(step, float) and step == 0.0)]
-    return jnp.clip(value + functools.reduce(operator.add, real), low, high) if real else value
+    return clip(value + functools.reduce(operator.add, real)) if real else value
 
 
 def add(state: Any, flag: Flags, increments: Any) -> Any:

@@ -12,26 +12,43 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from retrojax.numerics import soft_clip
 from retrojax.parts.base import AbstractRelease, AbstractRule, AbstractSpine, Expression, PartState, Traces
 from retrojax.types import PerRow, Rows
 
 
 class Bounds(eqx.Module):
-    """Hard limits of the expressed strengths; changes are clipped to them."""
+    """Limits of the expressed strengths; changes are clipped to them.
+
+    - `softness`: width over which the clip is rounded; 0 is the hard clip. A fit that is stuck at a bound moves again
+      with about 0.01; report what the hard clip gives (`harden`).
+    """
 
     p_min: PerRow
     p_max: PerRow
     q_min: PerRow
     q_max: PerRow
+    softness: float = eqx.field(static=True)
 
-    def __init__(self, p_min=0.0, p_max=1.0, q_min=0.0, q_max=2.0):
+    def __init__(self, p_min=0.0, p_max=1.0, q_min=0.0, q_max=2.0, softness: float = 0.0):
         self.p_min, self.p_max = jnp.asarray(p_min, float), jnp.asarray(p_max, float)
         self.q_min, self.q_max = jnp.asarray(q_min, float), jnp.asarray(q_max, float)
+        self.softness = softness
 
-    def clip(self, expression: Expression) -> Expression:
-        """`expression` inside the limits."""
-        return Expression(jnp.clip(expression.p_release, self.p_min, self.p_max),
-                          jnp.clip(expression.q, self.q_min, self.q_max))
+    def clip_p(self, p: PerRow) -> PerRow:
+        """Release probability inside its limits."""
+        return self._clip(p, self.p_min, self.p_max)
+
+    def clip_q(self, q: PerRow) -> PerRow:
+        """Quantal amplitude inside its limits."""
+        return self._clip(q, self.q_min, self.q_max)
+
+    def _clip(self, x: PerRow, low: PerRow, high: PerRow) -> PerRow:
+        return soft_clip(x, low, high, self.softness) if self.softness else jnp.clip(x, low, high)
+
+    def harden(self) -> "Bounds":
+        """The same limits with the hard clip."""
+        return Bounds(self.p_min, self.p_max, self.q_min, self.q_max)
 
 
 class Synapse(eqx.Module):

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,7 @@ from retrojax.fit.identify import KNOWN_WITHIN, identify, spread_of_good_starts
 from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.result import FitResult, HeldOut, ParameterResult, Starts
 from retrojax.fit.solve import FLAT, Solved, Solver, compile_solver, loss_of, solve_all
-from retrojax.fit.spec import Parameter, Spec, check_spec, draw_starts, natural, set_coordinates
+from retrojax.fit.spec import Parameter, Spec, check_spec, double, draw_starts, natural, set_coordinates
 from retrojax.types import SeedKey
 
 
@@ -56,8 +55,8 @@ def fit(
     check_problem(problem)
     check_spec(model, spec)
     with jax.enable_x64(True):
-        problem = problem._replace(predict=_double(problem.predict))
-        model = _double(model)
+        problem = problem._replace(predict=double(problem.predict))
+        model = double(model)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
         solver = compile_solver(problem, model, spec, starts, max_steps, tolerance)
         weight = 1 / problem.sem
@@ -201,10 +200,6 @@ def _best_of(loss: np.ndarray, sets: int) -> np.ndarray:
 
 def _repeat(count: int, *rows: np.ndarray) -> list[np.ndarray]:
     return [np.tile(row, (count, 1)) for row in rows]
-
-
-def _double(tree: Any) -> Any:
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree)
 
 
 def _check_counts(counts: dict[str, int], recovery: int) -> None:

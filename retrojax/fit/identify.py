@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retrojax.fit.spec import Spec, prior_coordinates, slope
+from retrojax.fit.spec import Spec, prior_coordinates, relative_slopes
 
 KNOWN_WITHIN = math.log(2.0)
 """A parameter, or a product of parameters, is determined if one standard deviation is less than a factor of 2."""
@@ -38,10 +38,14 @@ def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.nd
     Valid as far as the model is linear over one standard deviation. At a clip or a kink (a calcium peak that just
     touches a threshold) the curvature is that of one side.
     """
-    scale = np.array([_relative_slope(p, value) for p, value in zip(spec.values(), values, strict=True)])
     prior = prior_coordinates(spec)[1]
-    scaled = np.concatenate([weight[:, None] * jacobian, np.diag(prior)]) / np.maximum(scale, 1e-12)
-    _, singular, vectors = np.linalg.svd(scaled, full_matrices=True)
+    scaled = np.concatenate([weight[:, None] * jacobian, np.diag(prior)]) @ np.linalg.inv(relative_slopes(spec, values))
+    return identify_root(spec, scaled)
+
+
+def identify_root(spec: Spec, root: np.ndarray) -> Identified:
+    """Uncertainties from a root S [n, P] of the information matrix S^T S of the ln x (of x/spread for `identity`)."""
+    _, singular, vectors = np.linalg.svd(root, full_matrices=True)
     singular = np.concatenate([singular, np.zeros(len(spec) - singular.size)])
     spread = 1 / np.maximum(singular, math.exp(-HOPELESS))
     log_sd = np.sqrt(np.sum((vectors.T * spread) ** 2, -1))
@@ -70,10 +74,6 @@ def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> I
             low, high = np.min(good[:, number]), np.max(good[:, number])
             words.append(f"{path.rsplit('.', 1)[-1]} from {low:.3g} to {high:.3g} fits about as well (loss within 1)")
     return Identified(distance, tuple(words))
-
-
-def _relative_slope(parameter, value: float) -> float:
-    return 1 / parameter.spread if parameter.transform.kind == "identity" else slope(parameter, value)
 
 
 def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:

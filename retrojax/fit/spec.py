@@ -16,26 +16,34 @@ from retrojax.errors import InputError
 class Transform(NamedTuple):
     """Map of a parameter x to the unbounded coordinate u in which the fit moves.
 
-    - `kind`: `log` (u = ln x), `logit` (u = ln (x - low)/(high - x)) or `identity` (u = x).
-    - `low`, `high`: open bounds; used by `logit` only.
+    - `kind`: `log` (u = ln x), `logit` (u = ln (x - low)/(high - x)), `softplus` (u = ln(e^(x - low) - 1): above
+      low, but linear where large), `identity` (u = x), or `simplex` (fractions x_i of `high` that share it with `rest`:
+      u_i = ln x_i/x_rest, the additive log-ratio of Aitchison 1986).
+    - `low`, `high`: open bounds; `low` of a `logit` and a `softplus`, `high` of a `logit`, and as total of a `simplex`.
+    - `rest`: dotted path of what the fractions of a `simplex` leave over; entries that name the same one share it.
     """
 
     kind: str
     low: float = 0.0
     high: float = math.inf
+    rest: str = ""
 
     def inverse(self, u: Any) -> Any:
-        """x at coordinate u."""
-        if self.kind == "log":
+        """x at coordinate u; of a simplex x/x_rest."""
+        if self.kind in ("log", "simplex"):
             return jnp.exp(u)
+        if self.kind == "softplus":
+            return self.low + jax.nn.softplus(u)
         if self.kind == "logit":
             return self.low + (self.high - self.low) * jax.nn.sigmoid(u)
         return u
 
     def forward(self, x: Any) -> Any:
-        """u at x; x outside the bounds of a logit counts as 1 % of the range inside them."""
-        if self.kind == "log":
+        """u at x, of a simplex at x/x_rest; x outside the bounds of a logit counts as 1 % of the range inside them."""
+        if self.kind in ("log", "simplex"):
             return np.log(x)
+        if self.kind == "softplus":
+            return x - self.low + np.log(-np.expm1(self.low - x))
         if self.kind == "logit":
             margin = 0.01 * (self.high - self.low)
             x = np.clip(x, self.low + margin, self.high - margin)
@@ -56,7 +64,11 @@ class Parameter(NamedTuple):
     - `transform`: the coordinate it is fitted in.
     - `centre`, `spread`: starts are centre x exp(spread x normal); for `identity` centre + spread x normal.
     - `unit`: for the report.
-    - `prior`: (mean, sd), mean in the parameter's unit and sd as sd of ln x (of x itself for `identity`), or None.
+    - `prior`: (mean, sd), mean in the parameter's unit and sd as sd of ln x (of x itself for `identity`), or None; not
+      for a simplex.
+    - `tied`: (path, factor) of parameters that are held at factor x this one.
+
+    What is not named in a spec stays fixed at the model's own value; `fix` sets it.
     """
 
     transform: Transform
@@ -64,6 +76,7 @@ class Parameter(NamedTuple):
     spread: float
     unit: str = "1"
     prior: tuple[float, float] | None = None
+    tied: tuple[tuple[str, float], ...] = ()
 
 
 Spec = dict[str, Parameter]
@@ -73,34 +86,84 @@ Spec = dict[str, Parameter]
 def check_spec(model: Any, spec: Spec) -> None:
     """Refuse a spec that does not fit the model.
 
-    **Raises** `InputError` for a path the model lacks (naming the nearest), a transform that is none of the three, or
-    a start or bound that the transform cannot use.
+    **Raises** `InputError` for a path the model lacks (naming the nearest) or that is set twice, an unknown transform,
+    or a start or bound that the transform cannot use.
     """
     known = model_paths(model)
     if not spec:
         raise InputError("parameters", "none", "at least one of " + ", ".join(known), "name what is to be fitted")
+    rests = [parameter.transform.rest for parameter in spec.values() if parameter.transform.kind == "simplex"]
+    ties = [path for parameter in spec.values() for path, _ in parameter.tied]
+    named = [*spec, *dict.fromkeys(rests), *ties]
+    for path in named:
+        _check_path(path, known)
+        if named.count(path) > 1:
+            raise InputError(f"parameters.{path}", "set twice", "one entry, tie or rest of a simplex for each path",
+                             "leave one of them out")
     for path, parameter in spec.items():
-        if path not in known:
-            near = difflib.get_close_matches(path, known, 1, 0.0)
-            raise InputError(f"parameters.{path}", path, ", ".join(known), f"did you mean '{near[0]}'?")
         _check_parameter(path, parameter)
+    for rest in dict.fromkeys(rests):
+        _check_simplex(rest, [p for p in spec.values() if p.transform.rest == rest])
+
+
+def _check_path(path: str, known: dict[str, int]) -> None:
+    if path not in known:
+        near = difflib.get_close_matches(path, known, 1, 0.0)
+        raise InputError(f"parameters.{path}", path, ", ".join(known), f"did you mean '{near[0]}'?")
+
+
+def _check_simplex(rest: str, members: list[Parameter]) -> None:
+    totals, used = {p.transform.high for p in members}, sum(p.centre for p in members)
+    if len(totals) > 1 or not used < min(totals):
+        raise InputError(f"parameters (simplex with {rest})", used, "centres that sum to less than one common total",
+                         "give every member the same `high`, and leave something for the rest")
+    if any(p.prior is not None for p in members):
+        raise InputError(f"parameters (simplex with {rest}).prior", "given", "none for a simplex", "leave it out")
 
 
 def _check_parameter(path: str, parameter: Parameter) -> None:
-    kind, low, high = parameter.transform
+    kind, low, high, _ = parameter.transform
     field = f"parameters.{path}"
-    if kind not in ("log", "logit", "identity"):
-        raise InputError(f"{field}.transform", kind, "log, logit(low, high), identity", "choose one of these")
+    if kind not in _RANGES:
+        raise InputError(f"{field}.transform", kind, "log, logit(low, high), softplus, simplex, identity",
+                         "choose one of these")
+    if kind == "simplex" and not (math.isfinite(high) and high > 0):
+        raise InputError(f"{field}.transform", f"simplex of {high}", "a finite total > 0", "set high, for example 1")
     if kind == "logit" and not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"{field}.transform", f"logit({low}, {high})", "finite bounds with low < high",
                          "order the bounds, or use 'log' for a positive parameter without an upper bound")
-    least, most = {"log": (0.0, math.inf), "logit": (low, high), "identity": (-math.inf, math.inf)}[kind]
+    least, most = _RANGES[kind](low, high)
     for name, value in (("centre", parameter.centre), ("prior.mean", (parameter.prior or (parameter.centre,))[0])):
         if not least < value < most:
             raise InputError(f"{field}.{name}", value, f"above {least:g} and below {most:g}", "move it inside")
     for name, value in (("spread", parameter.spread), ("prior.sd", (parameter.prior or (0, 1.0))[1])):
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{field}.{name}", value, "a positive number", "give the standard deviation")
+
+
+_RANGES: dict[str, Any] = {
+    "log": lambda low, high: (0.0, math.inf), "logit": lambda low, high: (low, high),
+    "softplus": lambda low, high: (low, math.inf), "simplex": lambda low, high: (0.0, high),
+    "identity": lambda low, high: (-math.inf, math.inf),
+}
+
+
+def fix(model: Any, values: dict[str, float]) -> Any:
+    """The model with the parameters at these dotted paths set, in the model's own units.
+
+    **Raises** `InputError` for a path the model lacks.
+    """
+    leaves, structure = jax.tree.flatten(model)
+    places = model_paths(model)
+    for path, value in values.items():
+        _check_path(path, places)
+        leaves[places[path]] = jnp.asarray(value, leaves[places[path]].dtype)
+    return jax.tree.unflatten(structure, leaves)
+
+
+def double(tree: Any) -> Any:
+    """The tree with every floating array in float64; under `jax.enable_x64(True)`."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree)
 
 
 def model_paths(model: Any) -> dict[str, int]:
@@ -111,24 +174,58 @@ def model_paths(model: Any) -> dict[str, int]:
 
 
 def set_coordinates(model: Any, spec: Spec, u: Float[Array, " P"]) -> Any:
-    """The model with the parameters of `spec` at coordinates `u`."""
+    """The model with the parameters of `spec`, what is tied to them and the rests of simplexes at coordinates `u`."""
     leaves, structure = jax.tree.flatten(model)
     places = model_paths(model)
+    values = natural(spec, u)
     for number, (path, parameter) in enumerate(spec.items()):
-        leaves[places[path]] = parameter.transform.inverse(u[number])
+        leaves[places[path]] = values[number]
+        for tied, factor in parameter.tied:
+            leaves[places[tied]] = factor * values[number]
+    for rest, members in _simplexes(spec).items():
+        leaves[places[rest]] = _total(spec, members) - jnp.sum(values[np.array(members)])
     return jax.tree.unflatten(structure, leaves)
 
 
 def natural(spec: Spec, u: Float[Array, "*B P"]) -> Float[Array, "*B P"]:
     """Values of the parameters, in their units, at coordinates `u`."""
-    return jnp.stack([p.transform.inverse(u[..., number]) for number, p in enumerate(spec.values())], -1)
+    values = [p.transform.inverse(u[..., number]) for number, p in enumerate(spec.values())]
+    for members in _simplexes(spec).values():
+        total = _total(spec, members) / (1 + sum(values[number] for number in members))
+        for number in members:
+            values[number] = values[number] * total
+    return jnp.stack(values, -1)
+
+
+def centres(spec: Spec) -> np.ndarray:
+    """Coordinates [P] of the centres of the starts."""
+    x = np.array([p.centre for p in spec.values()])
+    for members in _simplexes(spec).values():
+        x[members] = x[members] / (_total(spec, members) - np.sum(x[members]))
+    return np.array([p.transform.forward(value) for p, value in zip(spec.values(), x, strict=True)])
+
+
+def _simplexes(spec: Spec) -> dict[str, list[int]]:
+    """Path of the rest -> numbers of the members, for every simplex."""
+    found: dict[str, list[int]] = {}
+    for number, parameter in enumerate(spec.values()):
+        if parameter.transform.kind == "simplex":
+            found.setdefault(parameter.transform.rest, []).append(number)
+    return found
+
+
+def _total(spec: Spec, members: list[int]) -> float:
+    return list(spec.values())[members[0]].transform.high
 
 
 def draw_starts(spec: Spec, count: int, rng: np.random.Generator) -> np.ndarray:
     """Coordinates [count, P] of starts; the first stands at the centres."""
-    columns = []
-    for parameter in spec.values():
+    columns, middle = [], centres(spec)
+    for number, parameter in enumerate(spec.values()):
         kick = parameter.spread * np.concatenate([[0.0], rng.standard_normal(count - 1)])
+        if parameter.transform.kind == "simplex":
+            columns.append(middle[number] + kick)
+            continue
         identity = parameter.transform.kind == "identity"
         drawn = parameter.centre + kick if identity else parameter.centre * np.exp(kick)
         columns.append(parameter.transform.forward(drawn))
@@ -147,8 +244,24 @@ def prior_coordinates(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def slope(parameter: Parameter, value: float) -> float:
-    """d(ln x)/du at x = `value` (dx/du for `identity`): turns a standard deviation in u into a relative one."""
-    kind, low, high = parameter.transform
+    """d(ln x)/du at x = `value` (dx/du for `identity`): turns a standard deviation in u into a relative one.
+
+    For a simplex only the part along its own coordinate; `relative_slopes` has all of it.
+    """
+    kind, low, high, _ = parameter.transform
     if kind == "logit":
         return (value - low) * (high - value) / (high - low) / abs(value)
-    return 1.0
+    if kind == "softplus":
+        return -math.expm1(low - value) / abs(value)
+    return 1 - value / high if kind == "simplex" else 1.0
+
+
+def relative_slopes(spec: Spec, values: np.ndarray) -> np.ndarray:
+    """Matrix [P, P] of d(ln x_i)/du_j at `values` (of d(x_i/spread)/du_j for `identity`)."""
+    own = [1 / p.spread if p.transform.kind == "identity" else slope(p, value)
+           for p, value in zip(spec.values(), values, strict=True)]
+    matrix = np.diag(np.maximum(own, 1e-12))
+    for members in _simplexes(spec).values():
+        share = values[members] / _total(spec, members)
+        matrix[np.ix_(members, members)] = np.eye(len(members)) - share
+    return matrix

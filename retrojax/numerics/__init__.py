@@ -3,6 +3,7 @@
 from retrojax.numerics.dependence import needed as needed, untouched as untouched
 from retrojax.numerics.draws import Draws as Draws
 from retrojax.numerics.exponentials import decay as decay, low_pass as low_pass, phi1 as phi1, phi2 as phi2
+from retrojax.numerics.soft_clip import soft_clip as soft_clip
 from retrojax.numerics.stepping import euler as euler, runge_kutta as runge_kutta
 
-__all__ = ["Draws", "decay", "euler", "low_pass", "needed", "phi1", "phi2", "runge_kutta", "untouched"]
+__all__ = ["Draws", "decay", "euler", "low_pass", "needed", "phi1", "phi2", "runge_kutta", "soft_clip", "untouched"]

@@ -18,6 +18,7 @@ from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis as Const
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis as ExcessSynthesis
+from retrojax.parts.extended_tsodyks_markram import ExtendedTsodyksMarkram as ExtendedTsodyksMarkram
 from retrojax.parts.facilitation import MessengerFacilitation as MessengerFacilitation
 from retrojax.parts.gliorelease import Gliorelease as Gliorelease
 from retrojax.parts.gliotransmission import Gliotransmission as Gliotransmission
@@ -30,6 +31,7 @@ from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
 from retrojax.parts.receptors import receptor as receptor
+from retrojax.parts.residual_calcium import ResidualCalciumRelease as ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.train_synthesis import TrainSynthesis as TrainSynthesis
@@ -40,8 +42,9 @@ from retrojax.parts.vesicular_synthesis import VesicularSynthesis as VesicularSy
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
     "CalciumSpine", "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis",
-    "Expression", "GapJunctions", "Gliorelease", "Gliotransmission", "GlycineSite", "GraupnerBrunel",
-    "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease",
-    "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TsodyksMarkram", "UnifiedRule",
-    "VesicularSynthesis", "calcium_rule", "receptor", "strength_change", "unified_rule",
+    "Expression", "ExtendedTsodyksMarkram", "GapJunctions", "Gliorelease", "Gliotransmission", "GlycineSite",
+    "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP",
+    "QuantalRelease", "ResidualCalciumRelease", "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis",
+    "Transduction", "TsodyksMarkram", "UnifiedRule", "VesicularSynthesis", "calcium_rule", "receptor",
+    "strength_change", "unified_rule",
 ]

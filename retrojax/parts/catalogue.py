@@ -12,6 +12,7 @@ from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis
 from retrojax.parts.costa import UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis
+from retrojax.parts.extended_tsodyks_markram import ExtendedTsodyksMarkram
 from retrojax.parts.facilitation import MessengerFacilitation
 from retrojax.parts.gliotransmission import Gliotransmission
 from retrojax.parts.glycine_site import GlycineSite
@@ -23,6 +24,7 @@ from retrojax.parts.pair_stdp import PairSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
 from retrojax.parts.receptors import RECEPTORS
+from retrojax.parts.residual_calcium import ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine
 from retrojax.parts.train_synthesis import TrainSynthesis
 from retrojax.parts.transduction import Transduction
@@ -88,6 +90,16 @@ PARTS = {
     "tsodyks_markram": Part("release", TsodyksMarkram, {
         "tau_rec": _time("Costa2015", low=1e-3), "tau_fac": _time("Costa2015"),
     }, {}, ("Tsodyks1998", "Costa2015")),
+    "tsodyks_markram_extended": Part("release", ExtendedTsodyksMarkram, {
+        "tau_rec": _time("Costa2013", low=1e-3), "tau_fac": _time("Costa2013"),
+        "step": Parameter(_UNIT, 0, 1, "calibration", "facilitation step f of Costa2013"),
+    }, {}, ("Tsodyks1998", "Costa2013")),
+    "residual_calcium": Part("release", ResidualCalciumRelease, {
+        "rise": Parameter(_UNIT, 0, 10, "calibration", "residual calcium per spike over its influx"),
+        "tau_ca": _time("Zucker2002", "calibration", low=1e-3), "tau_rec": _time("Zucker2002", "calibration", low=1e-3),
+        "n": Parameter(_UNIT, 0.5, 8, "published", "Dodge1967: about 4"),
+        "influx": Parameter(_UNIT, 0, 10, "calibration", "calcium influx of a spike; 1 is neutral"),
+    }, {}, ("Dodge1967", "Katz1968", "Zucker2002")),
     "quantal": Part("release", QuantalRelease, {
         "n_sites": Parameter(_UNIT, 1, 1000, "published", "5.5 at a pair of layer-5 cells (Costa2015)"),
         "tau_rec": _time("Costa2015", low=1e-3), "tau_fac": _time("Costa2015"),

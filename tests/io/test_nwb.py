@@ -26,7 +26,7 @@ def trace(amplitudes, step=0.1, length=1200, rest=-70.0):
 @pytest.fixture
 def written(tmp_path):
     """A file with three current-clamp sweeps stored in mV with an offset of 0.01 V, units and epochs."""
-    file = pynwb.NWBFile("test", "id", datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc))
+    file = pynwb.NWBFile("test", "id", datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
     device = file.create_device("amplifier")
     electrode = file.create_icephys_electrode(name="pipette", description="glass", device=device)
     for number, amplitudes in zip((10, 2, 1), AMPLITUDES[::-1], strict=True):

@@ -15,10 +15,12 @@ from retrojax.parts import (
     CalciumPath,
     CalciumSpine,
     Expression,
+    ExtendedTsodyksMarkram,
     GraupnerBrunel,
     HillSynthesis,
     NitricOxidePotentiation,
     QuantalRelease,
+    ResidualCalciumRelease,
     TsodyksMarkram,
     UnifiedRule,
 )
@@ -49,6 +51,30 @@ def test_mean_release_follows_the_event_recursion(x64, tau_fac):
         r = 1 - (1 - r * (1 - u)) * np.exp(-gap / 170.0)
         u = 0.45 + u * (1 - 0.45) * (np.exp(-gap / tau_fac) if tau_fac else 0.0)
     np.testing.assert_allclose(sent, expected, rtol=1e-12)
+
+
+def test_extended_release_is_tsodyks_markram_with_its_own_step(x64):
+    same = play(release=ExtendedTsodyksMarkram(170.0, 50.0, 0.45))[1]
+    np.testing.assert_allclose(same, play(release=TsodyksMarkram(170.0, 50.0))[1], rtol=1e-12)
+    sent = play(release=ExtendedTsodyksMarkram(170.0, 50.0, 0.1))[1]
+    r, u, expected = 1.0, 0.45, []
+    for gap in np.append(np.diff(PRE), 0.0):
+        expected.append(u * r)
+        r = 1 - (1 - r * (1 - u)) * np.exp(-gap / 170.0)
+        u = 0.45 + (u + 0.1 * (1 - u) - 0.45) * np.exp(-gap / 50.0)
+    np.testing.assert_allclose(sent, expected, rtol=1e-12)
+
+
+def test_residual_calcium_release_follows_its_recursion(x64):
+    sent = play(release=ResidualCalciumRelease(0.3, 90.0, 170.0, 3.5, 0.8), p=0.05)[1]
+    r, c, expected = 1.0, 0.0, []
+    for gap in np.append(np.diff(PRE), 0.0):
+        u = 1 - 0.95 ** ((0.8 + c) ** 3.5)
+        expected.append(u * r)
+        r = 1 - (1 - r * (1 - u)) * np.exp(-gap / 170.0)
+        c = (c + 0.3 * 0.8) * np.exp(-gap / 90.0)
+    np.testing.assert_allclose(sent, expected, rtol=1e-12)
+    assert expected[1] > 1.5 * expected[0]
 
 
 def binomial(n, k, p):

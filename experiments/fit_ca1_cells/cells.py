@@ -1,0 +1,74 @@
+"""The slice of the CA1 fit: its parameters, its protocols, and strength after repeated pairs or doublets."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from retrojax.engine.events import SpikeTable, run_events, stack_tables
+from retrojax.engine.rows import Synapse, init_state
+from retrojax.numerics import Draws
+from retrojax.parts import CalciumSpine, GraupnerBrunel, ThresholdClock, TsodyksMarkram, strength_change
+
+PERIOD, DOUBLET = 200.0, 11.5
+FEW = (3, 4)
+"""Repetitions that are run: calcium of the last is periodic to e^{-600/tau_Ca}, 5e-6 of a peak at 49 ms."""
+
+
+class Slice(eqx.Module):
+    """Spine and rule; `beta`, fraction of synapses that start DOWN; `between`, scatter between cells; and the levels of
+    the baseline that ignores timing."""
+
+    spine: CalciumSpine
+    rule: GraupnerBrunel
+    beta: jax.Array
+    between: jax.Array
+    level_1: jax.Array
+    level_2: jax.Array
+
+    def __init__(self, spine: CalciumSpine, rule: GraupnerBrunel):
+        self.spine, self.rule = spine, rule
+        self.beta, self.between, self.level_1, self.level_2 = (jnp.asarray(x) for x in (0.7, 0.25, 1.0, 1.0))
+
+
+class Protocols(NamedTuple):
+    """One entry per cell: `dt` from EPSP to the last postsynaptic spike [ms], `count` of repetitions at 5 Hz, whether
+    postsynaptic spikes are doublets; `tables` of the first few repetitions."""
+
+    dt: jax.Array
+    count: jax.Array
+    doublet: jax.Array
+    tables: tuple[SpikeTable, ...]
+
+    @classmethod
+    def of(cls, dt: np.ndarray, count: np.ndarray, doublet: np.ndarray) -> "Protocols":
+        """Protocols from plain arrays."""
+        tables = tuple(stack_tables([_spikes(lag, two, n) for lag, two in zip(dt, doublet, strict=True)]) for n in FEW)
+        return cls(jnp.asarray(dt), jnp.asarray(count), jnp.asarray(doublet), tables)
+
+
+def _spikes(dt: float, doublet: bool, repetitions: int) -> tuple[np.ndarray, np.ndarray, float]:
+    pre = PERIOD * (1 + np.arange(repetitions))
+    post = pre[:, None] + dt - np.array([DOUBLET, 0.0] if doublet else [0.0])
+    return pre, post.ravel(), float(PERIOD * (repetitions + 6))
+
+
+def outcome(model: Slice, protocols: Protocols):
+    """Mean strength after / before over a population of bistable synapses (Graupner & Brunel 2012, SI eqs 22-29).
+
+    Time above each threshold is that of the first repetitions on the events schedule, plus one period's worth for each
+    further repetition.
+    """
+    clock = ThresholdClock(model.rule.theta_d, model.rule.theta_p)
+    synapse = Synapse(model.spine, TsodyksMarkram(), (clock,))
+    draws = Draws(jax.random.key(0), jnp.zeros((), jnp.int32))
+
+    def times(table):
+        final = run_events(synapse, init_state(synapse, ()), table, draws)[0].rules[0]
+        return jnp.stack([final.time_p, final.time_d])
+
+    less, more = (jax.vmap(times)(table) for table in protocols.tables)
+    total = more + (protocols.count - FEW[1])[:, None] * (more - less)
+    return strength_change(total[:, 0], total[:, 1], model.rule, model.beta)

@@ -1,0 +1,148 @@
+"""What the fit of mossy fibre trains reads and predicts: sweeps, protocols, mean release, and the calcium pair."""
+
+import csv
+import gzip
+import re
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from retrojax.fit import Likelihood, likelihoods
+from retrojax.numerics import Draws
+from retrojax.parts import ResidualCalciumRelease
+
+INTERVALS = {"20": [50.0] * 9, "100": [10.0] * 9, "20100": [50.0] * 4 + [10.0], "10020": [10.0] * 4 + [50.0],
+             "10100": [100.0] * 4 + [10.0], "111": [9.0] * 5}
+
+
+class Terminal(eqx.Module):
+    """Release, its resting probability U, `scale` of the response, and the gamma law's `cv`.
+
+    `K`: external calcium of half influx [mM].
+    """
+
+    release: eqx.Module
+    U: jax.Array
+    scale: jax.Array
+    cv: jax.Array
+    K: jax.Array
+
+
+def start(release) -> Terminal:
+    """A terminal to start from."""
+    return Terminal(release, *(jnp.asarray(x) for x in (0.05, 1.0, 0.7, 1.5)))
+
+
+def responses(release, u, gaps):
+    """Mean release at every pulse of trains with intervals `gaps` [ms], [trains, pulses - 1]."""
+    draws, state, out = Draws(jax.random.key(0), jnp.zeros((), jnp.int32)), release.init(gaps.shape[:1]), []
+    for k in range(gaps.shape[1] + 1):
+        state = state if k == 0 else release.flow(state, gaps[:, k - 1])
+        state, released = release.on_pre(state, u, draws)
+        out.append(released)
+    return jnp.stack(out, -1)
+
+
+def means(model: Terminal, gaps):
+    """Mean amplitude at every pulse, relative to the mean first one, times `scale`."""
+    sent = responses(model.release, model.U, gaps)
+    return model.scale * sent / sent[:, :1]
+
+
+class Cells(eqx.Module):
+    """Log density of all amplitudes of one pulse of one protocol: their count, mean and mean logarithm [trains, 10]."""
+
+    count: jax.Array
+    mean: jax.Array
+    log: jax.Array
+    gaps: jax.Array
+
+    def __call__(self, model: Terminal):
+        return likelihoods.gamma_sum(self.count, self.mean, self.log, means(model, self.gaps), model.cv).ravel()
+
+
+class Pair(eqx.Module):
+    """Log density of mean EPSCs [pA] of 50 Hz trains at two levels of calcium [mM], relative to the last level.
+
+    Influx goes with Ca/(K + Ca); release with it through the calcium model, or through U x influx^4.
+    """
+
+    epsc: jax.Array
+    sem: jax.Array
+    level: jax.Array
+
+    def mean(self, model: Terminal):
+        """Mean EPSC [pA], [levels, pulses]."""
+        influx = self.level / (model.K + self.level)
+        influx, gaps = influx / influx[-1], jnp.full((1, self.epsc.shape[1] - 1), 20.0)
+        if isinstance(model.release, ResidualCalciumRelease):
+            trains = [responses(eqx.tree_at(lambda r: r.influx, model.release, j), model.U, gaps)[0] for j in influx]
+        else:
+            trains = [responses(model.release, model.U * j**4, gaps)[0] for j in influx]
+        return model.scale * jnp.stack(trains)
+
+    def __call__(self, model: Terminal):
+        return likelihoods.gaussian(self.epsc, self.mean(model), self.sem).ravel()
+
+
+def read_pair(path: Path) -> Pair:
+    """The calcium pair."""
+    rows = np.genfromtxt(path, delimiter=",", names=True)
+    two = [rows[rows["ca_o_mM"] == level] for level in (1.2, 2.5)]
+    columns = (jnp.asarray(np.stack([r[name] for r in two])) for name in ("epsc_pA", "epsc_sem"))
+    return Pair(*columns, jnp.asarray([1.2, 2.5]))
+
+
+def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]:
+    """Protocol -> amplitudes [sweeps, 10] with not-a-number where missing, for the protocols that are known."""
+    with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
+        rows = list(csv.DictReader(file))
+    for label in sorted({row["protocol"] for row in rows} - set(protocols)):
+        print(f"sweeps of protocol {label} are left out: say what it means with --protocols FILE")
+    found: dict[str, list] = {}
+    for row in rows:
+        if row["protocol"] in protocols:
+            found.setdefault(row["protocol"], []).append([float(row.get(f"r{k}") or "nan") for k in range(1, 11)])
+    # exact zeros are missing, as the authors treat them
+    return {label: np.where(np.array(x) > 0, x, np.nan) for label, x in sorted(found.items())}
+
+
+def named_protocols(path: Path | None) -> dict[str, list[float]]:
+    """Label -> intervals [ms] from lines such as `40,5 x 25` or `40,25;25;25`."""
+    found = {}
+    for line in (path.read_text().splitlines() if path else []):
+        label, _, rest = line.strip().strip("|").replace("|", ",").partition(",")
+        gaps = []
+        for times, gap in re.findall(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)", rest):
+            gaps += [float(gap)] * int(times or 1)
+        if gaps and label.strip() != "protocol":
+            found[label.strip()] = gaps
+    return found
+
+
+def observed(sweeps: dict[str, np.ndarray], protocols: dict[str, list[float]]) -> Likelihood:
+    """The sweeps as a likelihood, one observation per pulse of a protocol, grouped by protocol."""
+    gaps = np.stack([np.pad(protocols[name], (0, 9 - len(protocols[name])), mode="edge") for name in sweeps])
+    count = np.stack([np.sum(~np.isnan(x), 0) for x in sweeps.values()]).astype(float)
+    sums = [np.stack([np.nansum(f(x), 0) for x in sweeps.values()]) for f in (lambda x: x, np.log)]
+    cells = Cells(*(jnp.asarray(x) for x in (count, *(s / np.maximum(count, 1) for s in sums), gaps)))
+    return Likelihood(cells, tuple(np.repeat(list(sweeps), 10).tolist()), (count > 0).ravel().astype(float))
+
+
+def chi2(model: Terminal, sweeps: dict[str, np.ndarray]) -> float:
+    """Of the mean amplitudes of every pulse and protocol, each with the standard error over sweeps."""
+    total = 0.0
+    for name, x in sweeps.items():
+        mean, sem = mean_and_sem(x)
+        predicted = np.asarray(means(model, jnp.asarray([INTERVALS[name]])))[0]
+        total += float(np.sum(((mean[: predicted.size] - predicted) / sem[: predicted.size]) ** 2))
+    return total
+
+
+def mean_and_sem(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Over sweeps, of the pulses that there are."""
+    x = x[:, ~np.isnan(x).all(0)]
+    return np.nanmean(x, 0), np.nanstd(x, 0, ddof=1) / np.sqrt(np.sum(~np.isnan(x), 0))

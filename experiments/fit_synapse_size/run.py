@@ -1,0 +1,121 @@
+"""Synapse size over 28 days in vivo: drift with two time scales, measurement noise and turnover, pyramidal against PV.
+
+PSD-95 fluorescence of the same synapses every 4 days (Melander et al. 2021, Cell Rep 37:109972). ln size is the sum of
+two stationary Ornstein-Uhlenbeck processes and a noise of each measurement; whole dendrites are left out together. The
+slow scale is longer than the recording, so it is given as a lower bound (95 % profile likelihood), and a fast scale
+below 4 days cannot be told from noise. Synapses count only while they are present; as small ones are lost first, the
+spread is that of the survivors.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+from sizes import Drift, Imaged, likelihood, read, simulated, turnover, variogram
+
+from retrojax.fit import MaximumLikelihood, Parameter, Spec, Transform, compare, maximise, profile
+from retrojax.fit.compare import table
+from retrojax.testing import Target, holds, recordings, write_targets
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+FILE, HERE = "synapse_size_melander2021/psd95_weights.csv.gz", Path(__file__).parent
+TYPES = {"pyr": "pyramidal", "pv": "PV"}
+LOG = Transform("log")
+NOISE = {"noise": Parameter(LOG, 0.2, 0.3)}
+SLOW = {"sd_2": Parameter(LOG, 0.6, 0.3)}
+FAST = {"sd_1": Parameter(LOG, 0.3, 0.3), "tau_1": Parameter(LOG, 6.0, 0.4, "d")}
+TAU = {"tau_2": Parameter(LOG, 100.0, 0.5, "d")}
+ABSENT, FOREVER = 1e-4, 1e8
+MODELS: dict[str, tuple[dict[str, float], Spec]] = {
+    "two scales and noise": ({}, FAST | SLOW | TAU | NOISE),
+    "two scales, no noise": ({"noise": ABSENT}, FAST | SLOW | TAU),
+    "one scale and noise": ({"sd_1": ABSENT}, SLOW | TAU | NOISE),
+    "fixed size and noise": ({"sd_1": ABSENT, "tau_2": FOREVER}, SLOW | NOISE),
+}
+BEST, BASE = "two scales and noise", "fixed size and noise"
+
+
+def start(values: dict[str, float]) -> Drift:
+    """The model with what is not fitted."""
+    default = {"sd_1": 0.3, "tau_1": 6.0, "sd_2": 0.6, "tau_2": 100.0, "noise": 0.2}
+    return Drift(**{name: jnp.asarray(value) for name, value in (default | values).items()})
+
+
+def fit_all(data: Imaged) -> dict[str, MaximumLikelihood]:
+    """Every model, with folds."""
+    return {name: maximise(likelihood(data), start(values), spec, starts=6, key=jax.random.key(0), folds=True)
+            for name, (values, spec) in MODELS.items()}
+
+
+def recovered(data: Imaged, fit: MaximumLikelihood) -> float:
+    """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify."""
+    spec = MODELS[BEST][1]
+    again = maximise(likelihood(simulated(data, fit.model, 3)), start({}), spec, starts=6, key=jax.random.key(1))
+    print(f"synthetic sizes: {again.summary()}")
+    known = {path: found for path, found in again.parameters.items() if found.identified}
+    return max(abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
+               for path, found in known.items())
+
+
+def draw(data: dict[str, Imaged], fits) -> None:
+    """Variograms and survival."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    for color, (kind, name) in zip(("C0", "C1"), TYPES.items(), strict=True):
+        day, sizes = jnp.asarray(data[kind].day), variogram(data[kind])
+        left.plot(data[kind].day[1:], sizes, "o", color=color, label=name)
+        for style, model in zip(("-", "--", ":", "-."), MODELS, strict=True):
+            covariance = fits[kind][model].model.covariance(day)
+            left.plot(day[1:], (covariance[0, 0] - covariance[0])[1:], style, color=color,
+                      label=model if kind == "pyr" else None)
+        seen = data[kind].presence[data[kind].presence[:, 0] == 1]
+        right.plot(day, np.nanmean(seen, 0), "o-", color=color, label=name)
+    left.set(xlabel="lag [d]", ylabel="half mean square difference of ln size")
+    right.set(xlabel="day", ylabel="present of those on day 0", ylim=(0.6, 1.01))
+    left.legend(fontsize=7)
+    right.legend(fontsize=7)
+    figure.savefig(HERE / "figure.png", dpi=130)
+
+
+def main() -> None:
+    """Fit both types of cell and write the table."""
+    given = recordings(__doc__.splitlines()[0], [FILE])
+    rows, data, fits, change = [], {}, {}, {}
+    where = "Melander et al. 2021"
+    with jax.enable_x64(True):
+        for kind, name in TYPES.items():
+            data[kind] = read(given.data / FILE, kind)
+            fits[kind] = fit_all(data[kind])
+            best = fits[kind][BEST]
+            print(f"\n{name}: {len(data[kind].fold)} synapses\n{table(compare(fits[kind]))}\n{best.summary()}")
+            slow = profile(likelihood(data[kind]), start({}), MODELS[BEST][1], best, "tau_2", span=3.0, points=25)
+            print(f"slow scale, 95 % interval: {slow.low} to {slow.high} d")
+            change[kind] = turnover(data[kind].presence)
+            print("per 4 days: " + ", ".join(f"{what} {x:.4f} +- {e:.4f}" for what, (x, e) in change[kind].items()))
+            worst = recovered(data[kind], best)
+            held = {model: fit.heldout_total for model, fit in fits[kind].items()}
+            rows += [
+                holds(f"{name}: held out above a fixed size with noise", where, held[BEST] > held[BASE]),
+                holds(f"{name}: held out above one scale with noise", where, held[BEST] > held["one scale and noise"]),
+                holds(f"{name}: held out above two scales without noise", where,
+                      held[BEST] > held["two scales, no noise"]),
+                holds(f"{name}: slow scale above the 28 days of recording", where, (slow.low or 0) > 28),
+                Target(f"{name}: synthetic sizes, worst known parameter [sd]", "simulation", 0.0, 3.0, worst),
+            ]
+            if given.score:
+                held_back = likelihood(read(given.score, kind)).log_density
+                for model, fit in fits[kind].items():
+                    print(f"--score, {name}, {model}: log-likelihood {float(jnp.sum(held_back(fit.model))):.2f}")
+        draw(data, fits)
+    rows += [holds(f"{what} per 4 days: PV below pyramidal by 3 standard errors", where,
+                   change["pyr"][what][0] - change["pv"][what][0] > 3 * np.hypot(change["pyr"][what][1],
+                                                                               change["pv"][what][1]))
+             for what in ("loss", "gain")]
+    write_targets(rows, HERE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Sizes of the same synapses over weeks: what is read, and the likelihood of a drift with two time scales and noise."""
+
+import csv
+import gzip
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from retrojax.fit import Likelihood
+
+FOLDS = 4
+
+
+class Imaged(NamedTuple):
+    """ln size [synapses, sessions], not-a-number where absent; `presence` (1, 0, or not-a-number where not imaged);
+    `fold` of each synapse, whole dendrites together; `day` of each session."""
+
+    log_size: np.ndarray
+    presence: np.ndarray
+    fold: np.ndarray
+    day: np.ndarray
+
+
+class Drift(eqx.Module):
+    """Stationary ln size = sum of two Ornstein-Uhlenbeck processes, plus noise of each measurement.
+
+        cov(t, t') = sd_1^2 e^{-|t - t'|/tau_1} + sd_2^2 e^{-|t - t'|/tau_2} + noise^2 [t = t']
+
+    Days and months of Loewenstein et al. (2011) J Neurosci 31:9481.
+    """
+
+    sd_1: jax.Array
+    tau_1: jax.Array
+    sd_2: jax.Array
+    tau_2: jax.Array
+    noise: jax.Array
+
+    def covariance(self, day):
+        """Of ln size between sessions."""
+        lag = jnp.abs(day[:, None] - day[None, :])
+        slow, fast = self.sd_2**2 * jnp.exp(-lag / self.tau_2), self.sd_1**2 * jnp.exp(-lag / self.tau_1)
+        return slow + fast + self.noise**2 * jnp.eye(day.size)
+
+
+class Sizes(eqx.Module):
+    """Log density of all synapses of a fold, from their scatter matrices.
+
+    `there`: the distinct patterns of sessions in which a synapse was measured [patterns, sessions]; `count` [folds,
+    patterns] and `scatter` [folds, patterns, sessions, sessions]: number and sum of x x^T of their synapses. One
+    Cholesky factor per pattern serves all synapses that share it.
+    """
+
+    there: jax.Array
+    count: jax.Array
+    scatter: jax.Array
+    day: jax.Array
+
+    def __call__(self, model: Drift):
+        pairs = self.there[:, :, None] * self.there[:, None, :]
+        # a session that is missing becomes a standard normal that no other session knows of, measured as 0
+        covariance = model.covariance(self.day) * pairs + jnp.eye(self.day.size) * (1 - self.there[:, :, None])
+        root = jnp.linalg.cholesky(covariance)
+        inverse = jax.vmap(lambda r: jax.scipy.linalg.cho_solve((r, True), jnp.eye(self.day.size)))(root)
+        log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), -1)
+        constant = log_det + jnp.sum(self.there, -1) * jnp.log(2 * jnp.pi)
+        return -0.5 * (self.count @ constant + jnp.einsum("pij,fpij->f", inverse, self.scatter))
+
+
+def read(path: Path, cell_type: str) -> Imaged:
+    """The synapses of one type of cell, ln size less its mean over all of them."""
+    with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
+        rows = [row for row in csv.DictReader(file) if row["cell_type"] == cell_type]
+    synapses = sorted({(row["dendrite"], int(row["synapse"])) for row in rows})
+    days = sorted({float(row["day"]) for row in rows})
+    number, column = ({key: i for i, key in enumerate(keys)} for keys in (synapses, days))
+    log_size, presence = (np.full((len(synapses), len(days)), np.nan) for _ in range(2))
+    for row in rows:
+        place = number[row["dendrite"], int(row["synapse"])], column[float(row["day"])]
+        presence[place] = float(row["present"])
+        if presence[place] and float(row["weight_norm"]) > 0:
+            log_size[place] = np.log(float(row["weight_norm"]))
+    dendrites = sorted({dendrite for dendrite, _ in synapses})
+    fold = np.array([dendrites.index(dendrite) % FOLDS for dendrite, _ in synapses])
+    return Imaged(log_size - np.nanmean(log_size), presence, fold, np.array(days))
+
+
+def likelihood(data: Imaged) -> Likelihood:
+    """One observation per fold."""
+    there = ~np.isnan(data.log_size)
+    patterns, which = np.unique(there, axis=0, return_inverse=True)
+    x = np.nan_to_num(data.log_size)
+    count = np.zeros((FOLDS, len(patterns)))
+    scatter = np.zeros((FOLDS, len(patterns), there.shape[1], there.shape[1]))
+    np.add.at(count, (data.fold, which), 1.0)
+    np.add.at(scatter, (data.fold, which), x[:, :, None] * x[:, None, :])
+    arrays = (jnp.asarray(a, float) for a in (patterns, count, scatter, data.day))
+    return Likelihood(Sizes(*arrays), tuple(f"dendrites {k} mod {FOLDS}" for k in range(FOLDS)))
+
+
+def turnover(presence: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Loss and gain per 4 days, relative to the synapses present, with binomial standard errors."""
+    before, after = presence[:, :-1], presence[:, 1:]
+    present = np.sum((before == 1) & ~np.isnan(after))
+    found = {}
+    for name, was, now in (("loss", 1, 0), ("gain", 0, 1)):
+        share = np.sum((before == was) & (after == now)) / present
+        found[name] = (float(share), float(np.sqrt(share * (1 - share) / present)))
+    return found
+
+
+def variogram(data: Imaged) -> np.ndarray:
+    """Half the mean squared difference of ln size at every lag, in sessions from 1."""
+    x = data.log_size
+    return np.array([np.nanmean((x[:, k:] - x[:, :-k]) ** 2) / 2 for k in range(1, x.shape[1])])
+
+
+def simulated(data: Imaged, model: Drift, seed: int) -> Imaged:
+    """Sizes drawn from the model, missing where they were."""
+    root = np.linalg.cholesky(np.asarray(model.covariance(jnp.asarray(data.day))))
+    made = np.random.default_rng(seed).standard_normal(data.log_size.shape) @ root.T
+    return data._replace(log_size=np.where(np.isnan(data.log_size), np.nan, made))

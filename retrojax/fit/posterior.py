@@ -1,0 +1,81 @@
+"""Draws from the posterior of fitted parameters by the No-U-Turn sampler."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from retrojax.errors import InputError
+from retrojax.fit.maximise import Likelihood, MaximumLikelihood, log_posterior
+from retrojax.fit.spec import Spec, natural
+from retrojax.types import SeedKey
+
+
+class Posterior(NamedTuple):
+    """Draws of the parameters.
+
+    - `paths`: names. `draws`: values in the parameters' units [chains, draws, P].
+    - `r_hat`, `effective`: potential scale reduction and effective number of draws, per parameter [P], taken in the
+      sampler's coordinates. `divergences`: number of divergent transitions, which should be 0.
+    """
+
+    paths: tuple[str, ...]
+    draws: np.ndarray
+    r_hat: np.ndarray
+    effective: np.ndarray
+    divergences: int
+
+
+def sample_posterior(
+    likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood, key: SeedKey, *, chains: int = 4,
+    warmup: int = 500, draws: int = 500,
+) -> Posterior:
+    """Sample exp(log-likelihood + log priors) in the unbounded coordinates of `spec`, where the priors are normal.
+
+    A parameter without a prior has a flat one in its coordinate (of ln x for `log`): the posterior is then proper only
+    if the likelihood bounds it. Chains start at draws from the Laplace approximation of `fit`; step size and diagonal
+    mass are adapted in the warm-up (Hoffman & Gelman 2014).
+
+    **Arguments**
+
+    - `fit`: of the same likelihood, model and spec. `key`: typed key.
+    - `chains`, `warmup`, `draws`: numbers of chains, adaptation steps and kept draws of each.
+
+    **Raises** `InputError` if the sampler is not installed.
+
+    Reference: Hoffman & Gelman (2014) J Mach Learn Res 15:1593.
+    """
+    try:
+        import blackjax
+    except ImportError:
+        raise InputError("posterior", "blackjax is absent", "an installation with it",
+                         "pip install 'retrojax[bayes]'") from None
+    with jax.enable_x64(True):
+        weight = likelihood.weights
+
+        def density(u):
+            return log_posterior(likelihood.log_density, model, spec, u, weight)
+
+        def chain(key, start):
+            adapt_key, run_key = jax.random.split(key)
+            adapted, _ = blackjax.window_adaptation(blackjax.nuts, density).run(adapt_key, start, warmup)
+            step = blackjax.nuts(density, **adapted.parameters).step
+
+            def one(state, key):
+                state, info = step(key, state)
+                return state, (state.position, info.is_divergent)
+
+            return jax.lax.scan(one, adapted.state, jax.random.split(run_key, draws))[1]
+
+        start_key, run_key = jax.random.split(key)
+        starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ _root(fit.information).T
+        u, divergent = jax.jit(jax.vmap(chain))(jax.random.split(run_key, chains), starts)
+        return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(blackjax.rhat(u)),
+                         np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
+
+
+def _root(information: np.ndarray) -> np.ndarray:
+    """Root of the covariance, at most one unit of a coordinate in any direction."""
+    size, vectors = np.linalg.eigh(information)
+    return vectors / np.sqrt(np.maximum(size, 1.0))
