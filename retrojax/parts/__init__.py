@@ -25,11 +25,13 @@ from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
+from retrojax.parts.triplet import NearestTripletSTDP as NearestTripletSTDP, TripletSTDP as TripletSTDP
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
     "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
-    "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "SilentSpine", "ThresholdClock",
-    "Traces", "TsodyksMarkram", "UnifiedRule", "calcium_rule", "strength_change", "unified_rule",
+    "MessengerFacilitation", "NearestTripletSTDP", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease",
+    "SilentSpine", "ThresholdClock", "Traces", "TripletSTDP", "TsodyksMarkram", "UnifiedRule", "calcium_rule",
+    "strength_change", "unified_rule",
 ]

@@ -18,6 +18,7 @@ from retrojax.parts.pair_stdp import PairSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
 from retrojax.parts.silent_spine import SilentSpine
+from retrojax.parts.triplet import NearestTripletSTDP, TripletSTDP
 from retrojax.parts.tsodyks_markram import TsodyksMarkram
 
 
@@ -66,6 +67,12 @@ def _rule_preset(name: str) -> dict[str, float]:
             "b": p.b}
 
 
+def _triplet(status: str) -> dict[str, Parameter]:
+    amplitude = Parameter(_UNIT, 0, 100, status, "Pfister2006, minimal model of visual cortex")
+    return {**{name: amplitude for name in ("A2_minus", "A2_plus", "A3_plus")},
+            **{name: _time("Pfister2006", status, 1e-3) for name in ("tau_plus", "tau_minus", "tau_y")}}
+
+
 PARTS = {
     "calcium": Part("spine", CalciumSpine, {
         "tau_Ca": _time(_GB, low=1e-3), "C_pre": Parameter(_UNIT, 0, 100, "published", _GB),
@@ -103,6 +110,8 @@ PARTS = {
            name in ("A_plus", "A_minus")},
         **{name: _time("Song2000: 20 ms", low=1e-3) for name in ("tau_plus", "tau_minus")},
     }, {}, ("Song2000", "Morrison2008")),
+    "triplet": Part("rule", TripletSTDP, _triplet("published"), {}, ("Pfister2006",)),
+    "triplet_nearest": Part("rule", NearestTripletSTDP, _triplet("unverified"), {}, ("Pfister2006",)),
     "messenger_facilitation": Part("rule", MessengerFacilitation, {
         "senses": Parameter("", 0, 0, "calibration", "name of the messenger"),
         "gain": Parameter(_UNIT, -1, 100, "calibration", "largest relative change of the release probability"),
