@@ -42,7 +42,8 @@ class SpikeTable(eqx.Module):
     pre_entry: Int[Array, "*B K"]
 
 
-def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | None = None, spikes: int | None = None):
+def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | None = None, spikes: int | None = None,
+                ticks_ms: Any = ()):
     """The table of one protocol.
 
     Times are compared after rounding to whole microseconds, so that spikes meant to coincide do.
@@ -52,11 +53,12 @@ def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | N
     - `pre_ms`, `post_ms`: spike times, in any order [ms].
     - `end_ms`: when the run ends, at or after the last spike [ms].
     - `entries`, `spikes`: pad to this many entries and presynaptic spikes, for `stack_tables`.
+    - `ticks_ms`: further instants, before the end, at which nothing but time happens [ms].
 
     **Raises** `InputError` for a time that is negative, not finite, or after the end.
     """
     pre, post, end = _micros(pre_ms, "pre_ms"), _micros(post_ms, "post_ms"), _micros([end_ms], "end_ms")
-    times = np.unique(np.concatenate([pre, post, end]))
+    times = np.unique(np.concatenate([pre, post, end, _micros(ticks_ms, "ticks_ms")]))
     if times[-1] > end[0] or end[0] >= LONGEST_MS * 1000:
         raise InputError("end_ms", end_ms, f"from the last spike ({times[-1] / 1000} ms) to {LONGEST_MS} ms",
                          "set end_ms at or after the last spike")
@@ -71,12 +73,17 @@ def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | N
     )
 
 
-def stack_tables(protocols: list[tuple[Any, Any, float]]) -> SpikeTable:
-    """Tables of many protocols (pre_ms, post_ms, end_ms), padded to one length and stacked along a first axis."""
-    single = [spike_table(*protocol) for protocol in protocols]
+def stack_tables(protocols: list[tuple[Any, Any, float]], ticks: list[Any] | None = None) -> SpikeTable:
+    """Tables of many protocols (pre_ms, post_ms, end_ms), padded to one length and stacked along a first axis.
+
+    `ticks`: `ticks_ms` of each protocol; none by default.
+    """
+    ticks = [()] * len(protocols) if ticks is None else ticks
+    pairs = list(zip(protocols, ticks, strict=True))
+    single = [spike_table(*protocol, ticks_ms=extra) for protocol, extra in pairs]
     entries = max(table.whole.size for table in single)
     spikes = max(table.pre_entry.size for table in single)
-    padded = [spike_table(*protocol, entries=entries, spikes=spikes) for protocol in protocols]
+    padded = [spike_table(*protocol, entries=entries, spikes=spikes, ticks_ms=extra) for protocol, extra in pairs]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
 
 
@@ -101,7 +108,7 @@ def run_events(
 
     Differentiable in every parameter, the calcium delay included (its landings are sorted into the table inside).
     """
-    elapsed, flags = _with_landings(table, synapse.spine.delay)
+    elapsed, flags = with_landings(table, synapse.spine.delay)
 
     def body(rows, entry):
         gap, spikes = entry
@@ -112,8 +119,8 @@ def run_events(
     return unpack(synapse, rows), seen
 
 
-def _with_landings(table: SpikeTable, delay: Array):
-    """Gaps and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in.
+def with_landings(table: SpikeTable, delay: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Gaps [ms] and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in.
 
     A landing that ties with a spike sorts first: it is due before the hooks read.
     """
@@ -135,7 +142,7 @@ def _with_landings(table: SpikeTable, delay: Array):
                jnp.concatenate([none, table.post]))
     whole, fraction, _, *flags = jax.lax.sort(keys + payload, num_keys=3)
     before_whole, before = jnp.roll(whole, 1).at[0].set(0), jnp.roll(fraction, 1).at[0].set(0.0)
-    return (whole - before_whole).astype(fraction.dtype) + (fraction - before), tuple(flags)
+    return (whole - before_whole).astype(fraction.dtype) + (fraction - before), (flags[0], flags[1], flags[2])
 
 
 def _micros(times_ms: Any, field: str) -> np.ndarray:

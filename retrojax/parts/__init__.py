@@ -11,6 +11,7 @@ from retrojax.parts.base import (
     Traces as Traces,
 )
 from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
+from retrojax.parts.cannabinoid_depression import CannabinoidDepression as CannabinoidDepression
 from retrojax.parts.cb1 import CB1 as CB1
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
@@ -30,8 +31,8 @@ from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "CB1", "CalciumPath", "CalciumSpine",
-    "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel", "HillSynthesis", "LIF",
-    "MessengerFacilitation", "NearestTripletSTDP", "NitricOxidePotentiation", "PairSTDP", "QuantalRelease",
-    "SilentSpine", "ThresholdClock", "Traces", "TripletSTDP", "TsodyksMarkram", "UnifiedRule", "calcium_rule",
-    "strength_change", "unified_rule",
+    "CannabinoidDepression", "Change", "DeltaLIF", "ExcessSynthesis", "Expression", "GraupnerBrunel",
+    "HillSynthesis", "LIF", "MessengerFacilitation", "NearestTripletSTDP", "NitricOxidePotentiation", "PairSTDP",
+    "QuantalRelease", "SilentSpine", "ThresholdClock", "Traces", "TripletSTDP", "TsodyksMarkram", "UnifiedRule",
+    "calcium_rule", "strength_change", "unified_rule",
 ]

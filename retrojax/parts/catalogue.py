@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from retrojax.errors import InputError
 from retrojax.parts.calcium_spine import CalciumSpine
+from retrojax.parts.cannabinoid_depression import CannabinoidDepression
 from retrojax.parts.cb1 import CB1
 from retrojax.parts.costa import UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF
@@ -141,6 +142,12 @@ PARTS = {
         "tau_x_pre": _time("presynaptic trace", "calibration", 1e-3),
         "x_half": Parameter(_UNIT, 0, 1e3, "calibration", "0 is the ungated form of Cui2016"), "gate": _gate,
     }, {}, ("Cui2016", "Heifets2008")),
+    "cannabinoid_depression": Part("rule", CannabinoidDepression, {
+        "K": Parameter("nM", 1e-6, 1e6, "calibration", "concentration of half occupancy"),
+        "eta": Parameter(_UNIT, 0, 1, "calibration", "share of P - P_min lost per spike at full occupancy"),
+        "P_min": Parameter(_UNIT, 0, 1, "calibration", "floor of the release probability"),
+        "pre_nmda": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"), "gate": _gate,
+    }, {}, ("Sjostrom2003",)),
     "hill_synthesis": Part("rule", HillSynthesis, {
         "makes": Parameter("", 0, 0, "calibration", "name of the messenger"),
         "half_activation": Parameter("uM", 1e-6, 1e6), "hill": Parameter(_UNIT, 0.1, 20),

@@ -12,6 +12,7 @@ from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
     CalciumSpine,
+    CannabinoidDepression,
     ExcessSynthesis,
     GraupnerBrunel,
     HillSynthesis,
@@ -35,6 +36,7 @@ RULES = {
     "excess": lambda: ExcessSynthesis("NO", 0.019, 0.9),
     "facilitation": lambda: MessengerFacilitation("NO", 0.8, 0.5, 300.0),
     "pair_stdp": lambda: PairSTDP(),
+    "cannabinoid_depression": lambda: CannabinoidDepression(),
     "triplet": lambda: TripletSTDP(),
     "triplet_nearest": lambda: NearestTripletSTDP(),
 }
@@ -73,6 +75,6 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
     own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
-           "facilitation": 3, "pair_stdp": 4, "triplet": 6, "triplet_nearest": 6}[name]
+           "facilitation": 3, "pair_stdp": 4, "cannabinoid_depression": 1, "triplet": 6, "triplet_nearest": 6}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6
