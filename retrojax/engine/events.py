@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from retrojax.engine.kernel import touch
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import InputError
-from retrojax.numerics import Draws
+from retrojax.numerics import Draws, scan_in_stretches
 
 LONGEST_MS = 2**31 - 1
 
@@ -93,6 +93,7 @@ def run_events(
     table: SpikeTable,
     draws: Draws,
     observe: Callable[[SynapseState, Array], Any] | None = None,
+    stretch: int | None = None,
 ) -> tuple[SynapseState, Any]:
     """Run one protocol, touching the synapse only at its spikes and when their calcium lands.
 
@@ -103,6 +104,8 @@ def run_events(
     - `draws`: random numbers of the rows.
     - `observe`: called after every entry with the state and what was transmitted; its results are stacked along a first
       axis of 2 x entries at most. None records nothing.
+    - `stretch`: entries between the states that a reverse-mode gradient keeps (static); None keeps everything. Nothing
+      is recorded then.
 
     **Returns** the final state, and what `observe` gave.
 
@@ -115,6 +118,8 @@ def run_events(
         rows, transmitted = touch(synapse, rows, gap, spikes, draws)
         return rows, None if observe is None else observe(unpack(synapse, rows), transmitted)
 
+    if stretch is not None:
+        return unpack(synapse, scan_in_stretches(body, pack(state), (elapsed, flags), stretch)), None
     rows, seen = jax.lax.scan(body, pack(state), (elapsed, flags))
     return unpack(synapse, rows), seen
 

@@ -27,7 +27,7 @@ from retrojax.engine.events import SpikeTable, with_landings
 from retrojax.engine.field_step import emit, sense, slow_change
 from retrojax.engine.kernel import flow, instant
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.numerics import Draws, decay
+from retrojax.numerics import Draws, decay, scan_in_stretches
 from retrojax.types import PerRow, Scalar
 
 SHORTEST_MS = 1e-6
@@ -74,7 +74,8 @@ def ticks_between(protocol: Any, after: tuple[float, ...] = (20.0, 100.0, 500.0)
 
 
 def run_own_spine(
-    synapse: Synapse, messengers: tuple[OwnSpine, ...], state: SynapseState, table: SpikeTable, draws: Draws
+    synapse: Synapse, messengers: tuple[OwnSpine, ...], state: SynapseState, table: SpikeTable, draws: Draws,
+    stretch: int | None = None,
 ) -> SynapseState:
     """State at the end of one protocol, with messengers that reach only the bouton of their own spine.
 
@@ -101,5 +102,8 @@ def run_own_spine(
         return (pack(slow_change(synapse, held, span)), tuple(now)), None
 
     silent = tuple(jnp.zeros_like(state.expression.q) for _ in messengers)
-    (rows, _), _ = jax.lax.scan(body, (pack(state), silent), (elapsed, flags))
+    steps = (elapsed, flags)
+    if stretch is not None:
+        return unpack(synapse, scan_in_stretches(body, (pack(state), silent), steps, stretch)[0])
+    (rows, _), _ = jax.lax.scan(body, (pack(state), silent), steps)
     return unpack(synapse, rows)

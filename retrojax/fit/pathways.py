@@ -51,11 +51,13 @@ class PathwayOutcome(eqx.Module):
     **Arguments**
 
     - `tables`: one protocol per row, stacked. `pathway`: number of each row's pathway. `block`: NMDA receptors blocked.
+    - `stretch`: static; entries between the states a reverse-mode gradient keeps, None for all (`fit.gradient`).
     """
 
     tables: SpikeTable
     pathway: Int[Array, " n"]
     block: Bool[Array, " n"]
+    stretch: int | None = eqx.field(static=True, default=None)
 
     def __call__(self, model: Pathways) -> Float[Array, " n"]:
         return jax.vmap(lambda *row: self._one(model, *row))(self.tables, self.pathway, self.block)
@@ -66,9 +68,9 @@ class PathwayOutcome(eqx.Module):
                           synapse.p_release, synapse.q, synapse.bounds)
         draws, start = Draws(jax.random.key(0), jnp.zeros((), jnp.int32)), init_state(clocked, ())
         if model.messengers:
-            final = run_own_spine(clocked, model.messengers, start, table, draws)
+            final = run_own_spine(clocked, model.messengers, start, table, draws, self.stretch)
         else:
-            final = run_events(clocked, start, table, draws)[0]
+            final = run_events(clocked, start, table, draws, stretch=self.stretch)[0]
         w = final.expression.p_release / synapse.p_release * final.expression.q / synapse.q
         for rule, state in zip(synapse.rules, final.rules, strict=True):
             if isinstance(rule, GraupnerBrunel):
