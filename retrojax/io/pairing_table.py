@@ -66,20 +66,24 @@ def read_pairing_table(path: Path, protocols: Path | None = None) -> list[Pairin
             zip(records, pooled, strict=True)]
 
 
-def pairing_problem(rows: list[PairingRow], pathways: tuple[str, ...], groups: str = "paper") -> Problem:
+def pairing_problem(
+    rows: list[PairingRow], pathways: tuple[str, ...], groups: str = "paper", ticks: bool = True
+) -> Problem:
     """The rows as a problem for `Pathways` models; call it under `jax.enable_x64(True)`.
 
     **Arguments**
 
     - `pathways`: names in the order of a model's gains.
     - `groups`: `paper` leaves papers out in turn, `none` nothing.
+    - `ticks`: cut long gaps (`ticks_between`), which models without messengers do not need.
 
     **Raises** `InputError` for a row of another pathway.
     """
     for row in rows:
         if row.pathway not in pathways:
             raise InputError(f"{row.label}.pathway", row.pathway, ", ".join(pathways), "leave it out, or fit it too")
-    tables = stack_tables([tuple(r.protocol) for r in rows], [ticks_between(r.protocol) for r in rows])
+    tables = stack_tables([tuple(r.protocol) for r in rows],
+                          [ticks_between(r.protocol) if ticks else () for r in rows])
     number = jnp.asarray([pathways.index(row.pathway) for row in rows])
     return Problem(
         mean=np.array([r.mean for r in rows]), sem=np.array([r.sem for r in rows]),
