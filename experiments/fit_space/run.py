@@ -173,8 +173,8 @@ def main() -> None:
     for names, spread, error in ((TIME_NAMES, sd, u - truth), (STEADY_NAMES, v_sd, v - in_steady_terms(truth))):
         print("; ".join(f"{n}: SD {np.nanmedian(s):.3f} of ln, bias {np.median(e):+.3f}" for n, s, e in
                         zip(names, spread.T, error.T, strict=True)))
-    print(f"no interval (loss or diffusion ran off; counted as not covered): {int(np.isnan(sd).any(1).sum())} data sets "
-          f"over time, {int(np.isnan(v_sd).any(1).sum())} steady")
+    without = [int(np.isnan(x).any(1).sum()) for x in (sd, v_sd)]
+    print(f"data sets without an interval, counted as not covered: {without[0]} over time, {without[1]} steady")
     print(f"new clusters, mean square error over noise variance: fitted {fitted_misfit:.4f}, start {start_misfit:.4f}")
     print("steady profile, all three parameters: " + "; ".join(words))
     paper = "90 % intervals by curvature"
