@@ -40,7 +40,7 @@ def test_protocols_may_stand_in_a_second_file(path, tmp_path):
     (row,) = read_pairing_table(short, path)
     assert (row.mean, row.sem, row.delta_t, row.block) == (1.3, 0.2, -15.0, True)
     short.write_text("protocol_id,mean_epsp_ratio,sem_epsp_ratio\nz,1.3,0.2\n")
-    with pytest.raises(InputError, match="protocol_id = z"):
+    with pytest.raises(InputError, match="protocol_id = 'z'"):
         read_pairing_table(short, path)
 
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_named(path):
     with pytest.raises(InputError, match="dt_train"):
         read_pairing_table(path)
     path.write_text(HEAD + ROWS.replace(",0.8,", ",high,"))
-    with pytest.raises(InputError, match="a.mean_epsp_ratio = high"):
+    with pytest.raises(InputError, match="a.mean_epsp_ratio = 'high'"):
         read_pairing_table(path)
     path.write_text(HEAD)
     with pytest.raises(InputError, match="no rows"):
