@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from retrojax.engine.kernel import touch
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.errors import InputError
-from retrojax.numerics import Draws
+from retrojax.numerics import Draws, scan_in_stretches
 
 LONGEST_MS = 2**31 - 1
 
@@ -42,7 +42,8 @@ class SpikeTable(eqx.Module):
     pre_entry: Int[Array, "*B K"]
 
 
-def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | None = None, spikes: int | None = None):
+def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | None = None, spikes: int | None = None,
+                ticks_ms: Any = ()):
     """The table of one protocol.
 
     Times are compared after rounding to whole microseconds, so that spikes meant to coincide do.
@@ -52,11 +53,12 @@ def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | N
     - `pre_ms`, `post_ms`: spike times, in any order [ms].
     - `end_ms`: when the run ends, at or after the last spike [ms].
     - `entries`, `spikes`: pad to this many entries and presynaptic spikes, for `stack_tables`.
+    - `ticks_ms`: further instants, before the end, at which nothing but time happens [ms].
 
     **Raises** `InputError` for a time that is negative, not finite, or after the end.
     """
     pre, post, end = _micros(pre_ms, "pre_ms"), _micros(post_ms, "post_ms"), _micros([end_ms], "end_ms")
-    times = np.unique(np.concatenate([pre, post, end]))
+    times = np.unique(np.concatenate([pre, post, end, _micros(ticks_ms, "ticks_ms")]))
     if times[-1] > end[0] or end[0] >= LONGEST_MS * 1000:
         raise InputError("end_ms", end_ms, f"from the last spike ({times[-1] / 1000} ms) to {LONGEST_MS} ms",
                          "set end_ms at or after the last spike")
@@ -71,12 +73,17 @@ def spike_table(pre_ms: Any, post_ms: Any, end_ms: float | int, entries: int | N
     )
 
 
-def stack_tables(protocols: list[tuple[Any, Any, float]]) -> SpikeTable:
-    """Tables of many protocols (pre_ms, post_ms, end_ms), padded to one length and stacked along a first axis."""
-    single = [spike_table(*protocol) for protocol in protocols]
+def stack_tables(protocols: list[tuple[Any, Any, float]], ticks: list[Any] | None = None) -> SpikeTable:
+    """Tables of many protocols (pre_ms, post_ms, end_ms), padded to one length and stacked along a first axis.
+
+    `ticks`: `ticks_ms` of each protocol; none by default.
+    """
+    ticks = [()] * len(protocols) if ticks is None else ticks
+    pairs = list(zip(protocols, ticks, strict=True))
+    single = [spike_table(*protocol, ticks_ms=extra) for protocol, extra in pairs]
     entries = max(table.whole.size for table in single)
     spikes = max(table.pre_entry.size for table in single)
-    padded = [spike_table(*protocol, entries=entries, spikes=spikes) for protocol in protocols]
+    padded = [spike_table(*protocol, entries=entries, spikes=spikes, ticks_ms=extra) for protocol, extra in pairs]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
 
 
@@ -86,6 +93,7 @@ def run_events(
     table: SpikeTable,
     draws: Draws,
     observe: Callable[[SynapseState, Array], Any] | None = None,
+    stretch: int | None = None,
 ) -> tuple[SynapseState, Any]:
     """Run one protocol, touching the synapse only at its spikes and when their calcium lands.
 
@@ -96,24 +104,28 @@ def run_events(
     - `draws`: random numbers of the rows.
     - `observe`: called after every entry with the state and what was transmitted; its results are stacked along a first
       axis of 2 x entries at most. None records nothing.
+    - `stretch`: entries between the states that a reverse-mode gradient keeps (static); None keeps everything. Nothing
+      is recorded then.
 
     **Returns** the final state, and what `observe` gave.
 
     Differentiable in every parameter, the calcium delay included (its landings are sorted into the table inside).
     """
-    elapsed, flags = _with_landings(table, synapse.spine.delay)
+    elapsed, flags = with_landings(table, synapse.spine.delay)
 
     def body(rows, entry):
         gap, spikes = entry
         rows, transmitted = touch(synapse, rows, gap, spikes, draws)
         return rows, None if observe is None else observe(unpack(synapse, rows), transmitted)
 
+    if stretch is not None:
+        return unpack(synapse, scan_in_stretches(body, pack(state), (elapsed, flags), stretch)), None
     rows, seen = jax.lax.scan(body, pack(state), (elapsed, flags))
     return unpack(synapse, rows), seen
 
 
-def _with_landings(table: SpikeTable, delay: Array):
-    """Gaps and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in.
+def with_landings(table: SpikeTable, delay: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Gaps [ms] and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in.
 
     A landing that ties with a spike sorts first: it is due before the hooks read.
     """
@@ -135,7 +147,7 @@ def _with_landings(table: SpikeTable, delay: Array):
                jnp.concatenate([none, table.post]))
     whole, fraction, _, *flags = jax.lax.sort(keys + payload, num_keys=3)
     before_whole, before = jnp.roll(whole, 1).at[0].set(0), jnp.roll(fraction, 1).at[0].set(0.0)
-    return (whole - before_whole).astype(fraction.dtype) + (fraction - before), tuple(flags)
+    return (whole - before_whole).astype(fraction.dtype) + (fraction - before), (flags[0], flags[1], flags[2])
 
 
 def _micros(times_ms: Any, field: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from retrojax.parts.base import (
     Traces as Traces,
 )
 from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
+from retrojax.parts.cannabinoid_depression import CannabinoidDepression as CannabinoidDepression
 from retrojax.parts.cb1 import CB1 as CB1
 from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis as CoincidenceSynthesis
 from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis as ConstitutiveSynthesis
@@ -36,15 +37,16 @@ from retrojax.parts.silent_spine import SilentSpine as SilentSpine
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.train_synthesis import TrainSynthesis as TrainSynthesis
 from retrojax.parts.transduction import Transduction as Transduction
+from retrojax.parts.triplet import NearestTripletSTDP as NearestTripletSTDP, TripletSTDP as TripletSTDP
 from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 from retrojax.parts.vesicular_synthesis import VesicularSynthesis as VesicularSynthesis
 
 __all__ = [
     "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
-    "CalciumSpine", "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis",
-    "Expression", "ExtendedTsodyksMarkram", "GapJunctions", "Gliorelease", "Gliotransmission", "GlycineSite",
-    "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NitricOxidePotentiation", "PairSTDP",
-    "QuantalRelease", "ResidualCalciumRelease", "SilentSpine", "ThresholdClock", "Traces", "TrainSynthesis",
-    "Transduction", "TsodyksMarkram", "UnifiedRule", "VesicularSynthesis", "calcium_rule", "receptor",
-    "strength_change", "unified_rule",
+    "CalciumSpine", "CannabinoidDepression", "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF",
+    "ExcessSynthesis", "Expression", "ExtendedTsodyksMarkram", "GapJunctions", "Gliorelease", "Gliotransmission",
+    "GlycineSite", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NearestTripletSTDP",
+    "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "ResidualCalciumRelease", "SilentSpine",
+    "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TripletSTDP", "TsodyksMarkram", "UnifiedRule",
+    "VesicularSynthesis", "calcium_rule", "receptor", "strength_change", "unified_rule",
 ]

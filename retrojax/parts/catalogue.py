@@ -6,6 +6,7 @@ from typing import NamedTuple
 from retrojax.errors import InputError
 from retrojax.parts.astrocyte import Astrocyte
 from retrojax.parts.calcium_spine import CalciumSpine
+from retrojax.parts.cannabinoid_depression import CannabinoidDepression
 from retrojax.parts.cb1 import CB1
 from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis
 from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis
@@ -28,6 +29,7 @@ from retrojax.parts.residual_calcium import ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine
 from retrojax.parts.train_synthesis import TrainSynthesis
 from retrojax.parts.transduction import Transduction
+from retrojax.parts.triplet import NearestTripletSTDP, TripletSTDP
 from retrojax.parts.tsodyks_markram import TsodyksMarkram
 from retrojax.parts.vesicular_synthesis import VesicularSynthesis
 
@@ -81,6 +83,12 @@ def _rule_preset(name: str) -> dict[str, float]:
             "b": p.b}
 
 
+def _triplet(status: str) -> dict[str, Parameter]:
+    amplitude = Parameter(_UNIT, 0, 100, status, "Pfister2006, minimal model of visual cortex")
+    return {**{name: amplitude for name in ("A2_minus", "A2_plus", "A3_plus")},
+            **{name: _time("Pfister2006", status, 1e-3) for name in ("tau_plus", "tau_minus", "tau_y")}}
+
+
 PARTS = {
     "calcium": Part("spine", CalciumSpine, {
         "tau_Ca": _time(_GB, low=1e-3), "C_pre": Parameter(_UNIT, 0, 100, "published", _GB),
@@ -128,6 +136,8 @@ PARTS = {
            name in ("A_plus", "A_minus")},
         **{name: _time("Song2000: 20 ms", low=1e-3) for name in ("tau_plus", "tau_minus")},
     }, {}, ("Song2000", "Morrison2008")),
+    "triplet": Part("rule", TripletSTDP, _triplet("published"), {}, ("Pfister2006",)),
+    "triplet_nearest": Part("rule", NearestTripletSTDP, _triplet("unverified"), {}, ("Pfister2006",)),
     "messenger_facilitation": Part("rule", MessengerFacilitation, {
         "senses": Parameter("", 0, 0, "calibration", "name of the messenger"),
         "gain": Parameter(_UNIT, -1, 100, "calibration", "largest relative change of the release probability"),
@@ -209,6 +219,12 @@ PARTS = {
         "basal": Parameter("uM/ms", 0, 10, "calibration", "NEST: 0.16 uM in 7142 ms"),
         "dIP3": Parameter("uM", 0, 10, "calibration", "NEST: 0.0002 uM"),
     }, {}, ("LiRinzel1994", "DePitta2009", "Goldberg2010")),
+    "cannabinoid_depression": Part("rule", CannabinoidDepression, {
+        "K": Parameter("nM", 1e-6, 1e6, "calibration", "concentration of half occupancy"),
+        "eta": Parameter(_UNIT, 0, 1, "calibration", "share of P - P_min lost per spike at full occupancy"),
+        "P_min": Parameter(_UNIT, 0, 1, "calibration", "floor of the release probability"),
+        "pre_nmda": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"), "gate": _gate,
+    }, {}, ("Sjostrom2003",)),
     "hill_synthesis": Part("rule", HillSynthesis, {
         "makes": _makes,
         "half_activation": Parameter("uM", 1e-6, 1e6), "hill": Parameter(_UNIT, 0.1, 20),

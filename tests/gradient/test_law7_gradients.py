@@ -12,6 +12,7 @@ from retrojax.numerics import Draws
 from retrojax.parts import (
     CB1,
     CalciumSpine,
+    CannabinoidDepression,
     CoincidenceSynthesis,
     ExcessSynthesis,
     Gliotransmission,
@@ -19,10 +20,12 @@ from retrojax.parts import (
     GraupnerBrunel,
     HillSynthesis,
     MessengerFacilitation,
+    NearestTripletSTDP,
     NitricOxidePotentiation,
     PairSTDP,
     TrainSynthesis,
     Transduction,
+    TripletSTDP,
     TsodyksMarkram,
     VesicularSynthesis,
     unified_rule,
@@ -46,6 +49,9 @@ RULES = {
     "glycine_site": lambda: GlycineSite("D-serine", ambient=50.0),
     "transduction": lambda: Transduction("BDNF", "TrkB", k_off=5e-3, agonist=0.1, k_des=3e-3, k_res=1e-3, half=0.2,
                                          upper=0.9, tau_rise=200.0, phi=0.3, fast=0.4, gamma=0.5, nu=0.6, kappa=1e-3),
+    "cannabinoid_depression": lambda: CannabinoidDepression(),
+    "triplet": lambda: TripletSTDP(),
+    "triplet_nearest": lambda: NearestTripletSTDP(),
 }
 
 
@@ -83,6 +89,7 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
     own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
            "coincidence": 14, "train": 6, "vesicular": 4,
-           "facilitation": 3, "pair_stdp": 4, "gliotransmission": 3, "glycine_site": 5, "transduction": 16}[name]
+           "facilitation": 3, "pair_stdp": 4, "gliotransmission": 3, "glycine_site": 5, "transduction": 16,
+           "cannabinoid_depression": 1, "triplet": 6, "triplet_nearest": 6}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6
