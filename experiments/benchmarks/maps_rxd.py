@@ -3,7 +3,8 @@
 Layers [0, 10) um: volume fraction 0.20, tortuosity 1.6; [10, 14): 0.05, 2.2; [14, 30]: 0.25, 1.5. D 88.6 um^2/s, loss
 0.5/s, no-flux ends, release of 1 uM/s per tissue volume in 4 < x < 6 um for the first of five seconds. Prints one JSON
 line per voxel size: errors are the largest over all voxels and read-outs (0.2, 1, 2, 5 s), relative to the largest
-concentration of that time, against retrojax in voxels nine times smaller.
+concentration of that time, against retrojax in voxels nine times smaller. rxd is first order in time and space here;
+its step of 5 ms per um of voxel makes the error of time small beside that of space.
 
     python experiments/benchmarks/maps_rxd.py [DX ...]
 """

@@ -8,6 +8,10 @@
 
 A field holds the *amount* per tissue volume, volume fraction x concentration [nM]. That is what release adds, loss
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
+
+Where the medium differs from voxel to voxel, `plan_maps` and `advance_maps` take the place of `plan` and `advance`.
+What is not linear in the field is split from transport symmetrically: `advance_saturable` (Michaelis-Menten loss),
+`advance_binding` (sites that bind, receptors that internalise). So is bulk flow, `advance_flow`.
 """
 
 from retrojax.space.binding import Binding as Binding, Bound as Bound, advance_binding as advance_binding, bind as bind

@@ -13,6 +13,8 @@ from retrojax.space import Grid, Medium, advance, advance_maps, plan, plan_maps,
 KINDS = ("no-flux", "periodic", "absorbing")
 D, DT = np.array([0.4, 0.9, 1.7]), 1.1
 step = jax.jit(lambda grid, *args: advance_maps(plan_maps(grid, *args[:3]), *args[3:]), static_argnums=0)
+counted = jax.jit(lambda grid, work, *args: advance_maps(plan_maps(grid, *args[:3], work), *args[3:]),
+                  static_argnums=(0, 1))
 
 
 def random_medium(grid, seed=0):
@@ -61,7 +63,7 @@ def oracle(grid, medium, field, source):
     return (expm(a * DT) @ np.append(field.ravel(), 1.0))[:n].reshape(grid.shape)
 
 
-@pytest.mark.parametrize("boundary", list(itertools.product(KINDS, repeat=3))[::5], ids="/".join)
+@pytest.mark.parametrize("boundary", [KINDS, KINDS[1:] + KINDS[:1], KINDS[2:] + KINDS[:2]], ids="/".join)
 def test_step_through_random_maps(x64, boundary):
     grid = Grid((3, 4, 2), (1.0, 0.8, 1.5), boundary=boundary)
     medium, rng = random_medium(grid), np.random.default_rng(1)
@@ -78,7 +80,7 @@ def test_uniform_maps_give_the_propagator_of_the_uniform_box(x64):
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("elapsed", [0.003, 30.0, 9000.0])
+@pytest.mark.parametrize("elapsed", [0.003, 9000.0])
 def test_one_step_is_many(x64, elapsed):
     grid = Grid((9, 8, 1), (0.5, 1.0, 1.0), boundary=("no-flux", "periodic", "no-flux"))
     medium, field = random_medium(grid), jnp.asarray(np.random.default_rng(3).random(grid.shape))
@@ -86,8 +88,8 @@ def test_one_step_is_many(x64, elapsed):
     for _ in range(4):
         parts = step(grid, medium, D, elapsed / 4, parts, field)
     np.testing.assert_allclose(once, parts, rtol=1e-11, atol=1e-12)
-    fixed = plan_maps(grid, medium, jnp.asarray(D), elapsed, work_needed(grid, medium, D, elapsed))
-    np.testing.assert_allclose(advance_maps(fixed, field, field), once, rtol=1e-11, atol=1e-12)
+    fixed = counted(grid, work_needed(grid, medium, D, elapsed), medium, D, elapsed, field, field)
+    np.testing.assert_allclose(fixed, once, rtol=1e-11, atol=1e-12)
     free = plan_maps(grid, medium, jnp.asarray(D), elapsed)
     assert int(free.steps) == max(1, np.ceil(elapsed * float(free.operator.stiffness() / free.reach) / 2000))
     assert int(free.terms) < 250
