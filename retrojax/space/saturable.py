@@ -21,7 +21,7 @@ from retrojax.types import Field, PerRow
 LARGEST_PART = 0.11
 """Largest V_max t/K_m of one part of a step: keeps the splitting error below 1 % beside a one-voxel source.
 
-Measured at 19 parts of 10 ms against 500 with V_max/K_m = 0.2/ms, one-voxel sources of any strength and D* of 0.02 to
+Measured at 15 parts of 10 ms against 500 with V_max/K_m = 0.2/ms, one-voxel sources of any strength and D* of 0.02 to
 20 um^2/ms on 1 um voxels. Where a voxel equilibrates within a part the error falls slower than the square of the part.
 """
 
