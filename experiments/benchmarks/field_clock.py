@@ -140,7 +140,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     compile_s, total_s, total_cpu_s = timed(field_step, everyone)
     alone = {name: timed(field_step, (which,))[1] for which, name in enumerate(MESSENGERS)}
     return {"compile_s": compile_s, "wall_s": total_s, "transport_s": spread_s, "total_s": total_s,
-            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone, "errors": int(state.errors),
+            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone,
+            "errors": int(state.errors),
             "near_steps": [e.shape[0] for e in state.emitted], "channels": tissue.layout.names,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
