@@ -20,9 +20,9 @@ from retrojax.space import (
     advance_with_exposure,
     bilinear,
     exposure_gain,
+    michaelis_menten,
     plan,
     quadratic,
-    saturable_loss,
 )
 from retrojax.types import Field, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
@@ -132,7 +132,7 @@ def saturated(messenger: Messenger, field: Field, elapsed: Scalar) -> Field:
     """Amounts after Michaelis-Menten loss alone; an amount below 0 by rounding stays."""
     assert messenger.saturable is not None
     level = jnp.maximum(field, 0.0) / messenger.volume_fraction
-    left = saturable_loss(level, messenger.saturable.vmax, messenger.saturable.km, elapsed)
+    left = michaelis_menten(level, messenger.saturable.vmax * elapsed, messenger.saturable.km)
     return jnp.where(field > 0, left * messenger.volume_fraction, field)
 
 

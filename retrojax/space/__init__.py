@@ -10,6 +10,7 @@ A field holds the *amount* per tissue volume, volume fraction x concentration [n
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 """
 
+from retrojax.space.binding import Binding as Binding, Bound as Bound, advance_binding as advance_binding, bind as bind
 from retrojax.space.chemistry import (
     advance_with_exposure as advance_with_exposure,
     bilinear as bilinear,
@@ -30,6 +31,13 @@ from retrojax.space.diffusion import (
     relax as relax,
     to_modes as to_modes,
 )
+from retrojax.space.domains import (
+    domain_of as domain_of,
+    domains as domains,
+    matrix_binding as matrix_binding,
+    matrix_medium as matrix_medium,
+    scatter_centres as scatter_centres,
+)
 from retrojax.space.extended import (
     ball_instantaneous as ball_instantaneous,
     ball_steady as ball_steady,
@@ -40,14 +48,27 @@ from retrojax.space.extended import (
     plane_steady as plane_steady,
     shell_steady as shell_steady,
 )
+from retrojax.space.flow import Flow as Flow, advance_flow as advance_flow, flow_steps as flow_steps
 from retrojax.space.grid import Grid as Grid
+from retrojax.space.maps import Medium as Medium, rescale as rescale
+from retrojax.space.maps_step import (
+    MapPropagator as MapPropagator,
+    advance_maps as advance_maps,
+    plan_maps as plan_maps,
+    work_needed as work_needed,
+)
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
     offset_class as offset_class,
     own_spine as own_spine,
     steps_needed as steps_needed,
 )
-from retrojax.space.saturable import saturable_loss as saturable_loss
+from retrojax.space.saturable import (
+    advance_saturable as advance_saturable,
+    michaelis_menten as michaelis_menten,
+    saturable_steps as saturable_steps,
+    wright_omega as wright_omega,
+)
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -56,29 +77,37 @@ from retrojax.space.sites import (
     sample as sample,
     to_fixed as to_fixed,
 )
-from retrojax.space.sources import (
-    ball as ball,
-    hollow_sphere as hollow_sphere,
-    line as line,
-    shell as shell,
-)
+from retrojax.space.sources import ball as ball, hollow_sphere as hollow_sphere, line as line, shell as shell
 
 __all__ = [
+    "Binding",
+    "Bound",
     "Choice",
+    "Flow",
     "Grid",
+    "MapPropagator",
+    "Medium",
     "Propagator",
     "Sites",
     "advance",
+    "advance_binding",
+    "advance_flow",
+    "advance_maps",
+    "advance_saturable",
     "advance_with_exposure",
     "ball",
     "ball_instantaneous",
     "ball_steady",
     "bilinear",
+    "bind",
     "choose",
     "correction_kernel",
     "deposit",
+    "domain_of",
+    "domains",
     "exposure_gain",
     "fixed_scale",
+    "flow_steps",
     "from_fixed",
     "from_modes",
     "hollow_sphere",
@@ -88,19 +117,27 @@ __all__ = [
     "instantaneous_point",
     "line",
     "line_steady",
+    "matrix_binding",
+    "matrix_medium",
+    "michaelis_menten",
     "offset_class",
     "own_spine",
     "plan",
+    "plan_maps",
     "plane_steady",
     "point_response",
     "point_steady",
     "quadratic",
     "relax",
+    "rescale",
     "sample",
-    "saturable_loss",
+    "saturable_steps",
+    "scatter_centres",
     "shell",
     "shell_steady",
     "steps_needed",
     "to_fixed",
     "to_modes",
+    "work_needed",
+    "wright_omega",
 ]

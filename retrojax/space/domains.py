@@ -1,0 +1,133 @@
+"""Astrocyte domains, and maps of the medium from the density of the extracellular matrix. Host side.
+
+Astrocytes tile the neuropil in territories that hardly overlap (Bushong et al. 2002). Here a territory is the Voronoi
+cell of its centre: every voxel, and every site, belongs to the nearest astrocyte.
+
+References: Bushong, Martone, Jones & Ellisman (2002) J Neurosci 22:183-192 (separate domains); Aurenhammer (1991) ACM
+Comput Surv 23:345-405 (Voronoi diagrams).
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int, Real
+
+from retrojax.errors import InputError
+from retrojax.space.binding import Binding
+from retrojax.space.grid import Grid
+from retrojax.space.maps import Medium
+
+_CHUNK = 2**22
+_TRIES = 2000
+
+
+def scatter_centres(grid: Grid, count: int, rng: np.random.Generator, apart: float = 0.0) -> Float[np.ndarray, "A 3"]:
+    """Astrocyte centres drawn uniformly in the box, no two closer than `apart`, [A, 3] [um].
+
+    **Arguments**
+
+    - `count`: A >= 1. `rng`: seeded generator. `apart`: smallest distance [um], across periodic walls too.
+
+    **Raises** `InputError` if `count` is below 1, or so many do not fit `apart` after 2000 tries for one of them.
+    """
+    if count < 1:
+        raise InputError("astrocytes.count", count, "a whole number >= 1", "ask for at least one astrocyte")
+    centres = np.zeros((0, 3))
+    for _ in range(count):
+        for _ in range(_TRIES):
+            drawn = np.asarray(grid.origin) + rng.random(3) * grid.size
+            if not len(centres) or np.sqrt(_squared(grid, drawn[None], centres).min()) >= apart:
+                break
+        else:
+            raise InputError("astrocytes.apart", f"{apart:g} um", f"a distance at which {count} centres fit the box "
+                             f"(only {len(centres)} did)", "lower the distance or the number of astrocytes")
+        centres = np.concatenate([centres, drawn[None]])
+    return centres
+
+
+def domain_of(
+    grid: Grid, centres: Real[np.ndarray, "A 3"], positions: Real[np.ndarray, "S 3"]
+) -> Int[np.ndarray, " S"]:
+    """Index of the nearest centre to each position, [S]; the first of several equally near.
+
+    **Arguments** `centres`, `positions` [um]. Distances go through periodic walls.
+
+    **Raises** `InputError` if there is no centre.
+    """
+    if len(centres) == 0:
+        raise InputError("astrocytes", "no centre", "at least one", "place astrocytes first")
+    rows = max(1, _CHUNK // len(centres))
+    nearest = [np.argmin(_squared(grid, positions[at : at + rows], centres), axis=1)
+               for at in range(0, len(positions), rows)]
+    return np.concatenate([np.zeros(0, np.int32), *nearest]).astype(np.int32)
+
+
+def domains(grid: Grid, centres: Real[np.ndarray, "A 3"]) -> Int[np.ndarray, "X Y Z"]:
+    """Domain of each voxel, by its centre, [X, Y, Z]. Arguments and errors as for `domain_of`."""
+    axes = [low + (np.arange(n) + 0.5) * dx
+            for low, n, dx in zip(grid.origin, grid.shape, grid.spacing, strict=True)]
+    voxels = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return domain_of(grid, centres, voxels).reshape(grid.shape)
+
+
+def matrix_medium(
+    grid: Grid,
+    density: Real[np.ndarray, "X Y Z"],
+    fraction: float = 0.2,
+    tortuosity: float = 1.6,
+    swelling: float = 0.05,
+    easing: float = 0.05,
+    loss: float = 0.0,
+    uptake: float = 0.0,
+) -> Medium:
+    """The medium where the extracellular matrix has a given density (perineuronal nets above 1, digested below).
+
+        alpha = alpha_0 (1 + swelling (1 - density)),      lambda = lambda_0 (1 - easing (1 - density))
+
+    **Arguments**
+
+    - `density`: relative to the intact neuropil, 0 <= density <= 10, [X, Y, Z].
+    - `fraction`, `tortuosity`: alpha_0 and lambda_0 at density 1 (Sykova & Nicholson 2008: 0.20, 1.6).
+    - `swelling`, `easing`: relative change of alpha and lambda when all matrix is digested: +5 % and -5 %, unverified
+      (range 0 to 0.15).
+    - `loss`, `uptake`: as in `Medium` [1/ms].
+
+    **Raises** `InputError` naming the map and voxel, where the density or a result is out of range.
+
+    References: Sykova & Nicholson (2008) Physiol Rev 88:1277-1340.
+    """
+    checked = _checked_density(density)
+    return Medium.build(grid, fraction * (1 + swelling * (1 - checked)), tortuosity * (1 - easing * (1 - checked)),
+                        loss, uptake)
+
+
+def matrix_binding(density: Real[np.ndarray, "X Y Z"], binding: Binding) -> Binding:
+    """Sites of the matrix (heparan sulphate): `binding` at density 1, in proportion to the density elsewhere.
+
+    **Arguments** as for `matrix_medium`; `binding.sites` [nM per tissue volume] may itself be a map.
+    """
+    return Binding(binding.sites * _checked_density(density), binding.k_on, binding.k_off, binding.internalisation,
+                   binding.recycling)
+
+
+def _squared(grid: Grid, positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Squared distances [um^2], [S, A], the shortest way round a periodic axis."""
+    total = np.zeros((len(positions), len(centres)))
+    for axis, (size, kind) in enumerate(zip(grid.size, grid.boundary, strict=True)):
+        apart = np.abs(positions[:, axis, None] - centres[None, :, axis])
+        if kind == "periodic":
+            apart = np.mod(apart, size)
+            apart = np.minimum(apart, size - apart)
+        total += apart**2
+    return total
+
+
+def _checked_density(density: np.ndarray) -> np.ndarray:
+    density = np.asarray(density, float)
+    wrong = np.flatnonzero(~((density >= 0) & (density <= 10)))
+    if wrong.size:
+        place = ", ".join(map(str, np.unravel_index(wrong[0], density.shape)))
+        value = density.flat[wrong[0]]
+        raise InputError(f"matrix.density[{place}]", f"{value:g}" if math.isfinite(value) else str(value), "0 to 10",
+                         "give the density relative to the intact neuropil")
+    return density

@@ -1,0 +1,57 @@
+"""Astrocyte domains against geometry known by hand, and maps from the density of the matrix."""
+
+import numpy as np
+import pytest
+
+from retrojax.errors import InputError
+from retrojax.space import Binding, Grid, domain_of, domains, matrix_binding, matrix_medium, scatter_centres
+
+
+def test_two_centres_share_the_box_at_their_midplane():
+    grid = Grid((10, 4, 4), (1.0, 1.0, 1.0), origin=(-5.0, 0.0, 0.0))
+    label = domains(grid, np.array([[-4.0, 2.0, 2.0], [2.0, 2.0, 2.0]]))
+    assert (label[:4] == 0).all() and (label[4:] == 1).all()
+
+
+def test_distances_go_through_periodic_walls():
+    centres = np.array([[1.0, 0.5, 0.5], [6.0, 0.5, 0.5]])
+    closed = domains(Grid((10, 1, 1), (1.0, 1.0, 1.0)), centres).ravel()
+    around = domains(Grid((10, 1, 1), (1.0, 1.0, 1.0), boundary=("periodic", "no-flux", "no-flux")), centres).ravel()
+    np.testing.assert_array_equal(closed, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(around, [0, 0, 0, 0, 1, 1, 1, 1, 0, 0])  # 9.5 um: 1.5 from the first, around
+
+
+def test_every_voxel_and_site_belongs_to_its_nearest_centre():
+    grid = Grid((12, 10, 8), (2.0, 2.0, 3.0), boundary=("periodic", "no-flux", "periodic"))
+    centres = scatter_centres(grid, 9, np.random.default_rng(3), apart=6.0)
+    size = np.array(grid.size)
+    images = np.stack([centres + shift * size for shift in np.ndindex(3, 1, 3)], 1) - size * [1, 0, 1]
+    sites = np.random.default_rng(4).random((500, 3)) * size
+    distance = np.linalg.norm(sites[:, None, None] - images, axis=-1).min(axis=2)
+    np.testing.assert_array_equal(domain_of(grid, centres, sites), distance.argmin(axis=1))
+    between = np.linalg.norm(centres[:, None, None] - images[None], axis=-1).min(axis=2) + 100 * np.eye(9)
+    assert between.min() >= 6.0
+    label, inside = domains(grid, centres), grid.voxel_of(sites)
+    corners = (np.array(np.unravel_index(inside, grid.shape)).T + 0.5) * grid.spacing
+    np.testing.assert_array_equal(label.ravel()[inside], domain_of(grid, centres, corners))
+    np.testing.assert_array_equal(centres, scatter_centres(grid, 9, np.random.default_rng(3), apart=6.0))
+
+
+def test_digestion_of_the_matrix_widens_the_space_and_frees_the_messenger():
+    grid = Grid((3, 1, 1), (1.0, 1.0, 1.0))
+    density = np.array([0.0, 1.0, 2.0]).reshape(grid.shape)
+    medium = matrix_medium(grid, density, loss=1e-3)
+    np.testing.assert_allclose(np.ravel(medium.fraction), [0.21, 0.2, 0.19], rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(medium.tortuosity), [1.52, 1.6, 1.68], rtol=1e-6)
+    sites = matrix_binding(density, Binding.build(50.0, 1e-4, 1e-3)).sites
+    np.testing.assert_allclose(np.ravel(sites), [0.0, 50.0, 100.0])
+
+
+def test_what_is_refused():
+    grid = Grid((3, 1, 1), (1.0, 1.0, 1.0))
+    with pytest.raises(InputError, match="astrocytes.apart = '5 um' .*only 1 did"):
+        scatter_centres(grid, 3, np.random.default_rng(0), apart=5.0)
+    with pytest.raises(InputError, match=r"matrix.density\[1, 0, 0\] = 'nan'"):
+        matrix_medium(grid, np.array([1.0, np.nan, 1.0]).reshape(grid.shape))
+    with pytest.raises(InputError, match="astrocytes = 'no centre'"):
+        domain_of(grid, np.zeros((0, 3)), np.zeros((1, 3)))
