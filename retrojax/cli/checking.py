@@ -1,6 +1,5 @@
 """What a config would need, before anything large is built."""
 
-import math
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from retrojax.io.build import Plan, make_plan
 from retrojax.io.parts import total_loss
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
+from retrojax.space import reach_of, regime, wall_warning
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -43,16 +43,18 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
     if not plan.messengers:
         return
     table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "reach (voxels)",
-                  "on this grid", "made by", "own-spine memory",
+                  "made by", "own-spine memory",
                   title="Messengers: reach = sqrt(D*/loss); loss with what is converted, at low concentration")
     lost = total_loss(plan.messengers, plan.reactions)
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        reach = _reach(values, lost[name])
+        reach = reach_of(values["diffusion"], lost[name])
         table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * lost[name]:.4g}",
                       values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}",
-                      _scale(reach, config.grid.spacing, max(plan.grid.size)), _makers(plan, name, values),
-                      f"{steps} steps")
+                      _makers(plan, name, values), f"{steps} steps")
     console.print(table)
+    for name, values in plan.messengers.items():
+        needed = regime(plan.grid, values["diffusion"], lost[name])
+        console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
     for every in sorted(set(plan.clocks.every)):
         group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
         tick = config.dt * plan.clocks.steps
@@ -60,13 +62,6 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
                       f"{1000 / (every * tick):g} a second", highlight=False, soft_wrap=True)
     for reaction in config.reactions:
         console.print(f"reaction: {_spelled(reaction)}", highlight=False, soft_wrap=True)
-
-
-def _scale(reach: float, spacing: float, box: float) -> str:
-    """How the reach compares with a voxel and with the box."""
-    if reach < spacing:
-        return "within a voxel"
-    return "nearly uniform" if reach > box else "resolved"
 
 
 def _makers(plan: Plan, name: str, values: dict) -> str:
@@ -102,27 +97,22 @@ def _bytes(plan: Plan, console: Console) -> None:
                   "this kind, all else being equal", highlight=False, soft_wrap=True)
 
 
-def _reach(values: dict, loss: float) -> float:
-    return math.sqrt(values["diffusion"] / loss) if loss > 0 else math.inf
-
-
 def warnings(plan: Plan) -> list[str]:
     """What a user should know about the resolution and the walls of a plan, and about its messengers."""
-    found, spacing, box = [], plan.config.grid.spacing, max(plan.grid.size)
-    mirrored, lost = [], total_loss(plan.messengers, plan.reactions)
+    found, spacing, widest = [], plan.config.grid.spacing, 0.0
+    lost = total_loss(plan.messengers, plan.reactions)
     for name, values in plan.messengers.items():
-        reach = _reach(values, lost[name])
+        kind, reach, _ = regime(plan.grid, values["diffusion"], lost[name])
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
-        if reach > box:
-            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({box:.0f} um): it is nearly uniform there")
-        elif "no-flux" in plan.grid.boundary and reach > plan.config.grid.margin:
-            mirrored.append(f"{name} ({reach:.0f} um)")
+        if kind == "mean field":
+            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): it is nearly "
+                         "uniform there")
+        else:
+            widest = max(widest, reach)
         found += _doubts(plan, name, values)
-    if mirrored:
-        found.append(f"synapses lie within the reach of {', '.join(mirrored)} of a no-flux wall, which mirrors them: "
-                     "concentrations near it are those of tissue that goes on alike")
-    return found
+    mirrored = wall_warning(plan.grid, plan.spines, widest)
+    return found if mirrored is None else [*found, mirrored]
 
 
 SPLIT = 0.5

@@ -54,7 +54,7 @@ def clocked_sizes(
         "synapse wiring": 4 * (12 * synapses + 4 * fixed),
         "release history": number * synapses * sum(near_steps),
         "messenger fields": 8 * number * grid.n_voxels * messengers,
-        "propagators": number * messengers * sum(count * count for count in grid.shape),
+        "propagators": 3 * number * messengers * sum(count * count for count in grid.shape),
         "voxel index": 3 * 4 * grid.n_voxels,
         "spike record of a chunk": clocks.chunk * clocks.steps * wiring.neurons,
     }

@@ -50,6 +50,15 @@ from retrojax.space.extended import (
 )
 from retrojax.space.flow import Flow as Flow, advance_flow as advance_flow, flow_steps as flow_steps
 from retrojax.space.grid import Grid as Grid
+from retrojax.space.limits import (
+    Regime as Regime,
+    advance_local as advance_local,
+    advance_mean as advance_mean,
+    near_walls as near_walls,
+    reach_of as reach_of,
+    regime as regime,
+    wall_warning as wall_warning,
+)
 from retrojax.space.maps import Medium as Medium, rescale as rescale
 from retrojax.space.maps_step import (
     MapPropagator as MapPropagator,
@@ -62,6 +71,13 @@ from retrojax.space.near_field import (
     offset_class as offset_class,
     own_spine as own_spine,
     steps_needed as steps_needed,
+)
+from retrojax.space.pairs import (
+    Pairs as Pairs,
+    find_pairs as find_pairs,
+    from_neighbours as from_neighbours,
+    pair_kernel as pair_kernel,
+    pair_steps as pair_steps,
 )
 from retrojax.space.saturable import (
     advance_saturable as advance_saturable,
@@ -87,12 +103,16 @@ __all__ = [
     "Grid",
     "MapPropagator",
     "Medium",
+    "Pairs",
     "Propagator",
+    "Regime",
     "Sites",
     "advance",
     "advance_binding",
     "advance_flow",
+    "advance_local",
     "advance_maps",
+    "advance_mean",
     "advance_saturable",
     "advance_with_exposure",
     "ball",
@@ -106,10 +126,12 @@ __all__ = [
     "domain_of",
     "domains",
     "exposure_gain",
+    "find_pairs",
     "fixed_scale",
     "flow_steps",
     "from_fixed",
     "from_modes",
+    "from_neighbours",
     "hollow_sphere",
     "hollow_sphere_burst",
     "instantaneous_line",
@@ -120,14 +142,19 @@ __all__ = [
     "matrix_binding",
     "matrix_medium",
     "michaelis_menten",
+    "near_walls",
     "offset_class",
     "own_spine",
+    "pair_kernel",
+    "pair_steps",
     "plan",
     "plan_maps",
     "plane_steady",
     "point_response",
     "point_steady",
     "quadratic",
+    "reach_of",
+    "regime",
     "relax",
     "rescale",
     "sample",
@@ -138,6 +165,7 @@ __all__ = [
     "steps_needed",
     "to_fixed",
     "to_modes",
+    "wall_warning",
     "work_needed",
     "wright_omega",
 ]

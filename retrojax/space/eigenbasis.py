@@ -27,9 +27,9 @@ Blocks = tuple[Float[Array, "_ _"], ...]
 Modes = tuple[Inexact[Array, "_ _ _"], ...]
 """A field in the eigenbasis: one array per octant of the folded box, or one in all."""
 
-FOLD_FROM = 48
+FOLD_FROM = 64
 """Voxels along an axis from which folding it pays; below, a product costs less than the calls that it is split into
-(measured on a CPU: even at 40, and 1.5 times as fast at 128)."""
+(measured on a CPU: slower at 48, even at 64, 1.5 times as fast or more from 80 on)."""
 
 
 def axis_blocks(n: int, spacing: float, kind: Boundary, rule: Eigenvalues) -> list[tuple[np.ndarray, np.ndarray]]:

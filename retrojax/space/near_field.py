@@ -5,12 +5,8 @@ So the grid's own answer to the spine is taken out and the answer of an unbounde
     bouton = sample(grid) + sum_j K[class, j] Q[j],    K = (closed form at distance r) - (7-point lattice at the offset)
 
 with `Q[j]` the spine's rate in the field step that ended `j` steps ago. What the walls and the other synapses add stays
-in the grid, where it is smooth. The lattice's answer is exact, because a product over axes solves it:
-
-    G(t) = exp(-k t) / V  prod_i exp(-x_i) I_n(x_i),    x_i = 2 D_i t / dx_i^2,  n = 0 (same voxel) or 1 (next voxel)
-
-References: Watson (1939) Q J Math 10:266-276 (the lattice's own voxel, 0.25273 Q / (D dx)); Montroll & Weiss (1965)
-J Math Phys 6:167-181 (the lattice Green's function).
+in the grid, where it is smooth (`pairs` does the same for close neighbours). The lattice's answer is exact, because a
+product over axes solves it (`lattice`).
 """
 
 import functools
@@ -18,19 +14,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import i0e, i1e
 from jaxtyping import Array, Float, Int
 
 from retrojax.errors import InputError
 from retrojax.space.closed_form import instantaneous_point, point_response, point_steady
 from retrojax.space.grid import Grid
-from retrojax.types import PerRow
-from retrojax.units import MOLECULES_PER_NM_UM3
+from retrojax.space.lattice import age_nodes, lattice_response
 
 MOST_STEPS = 64
 """Longest history that `steps_needed` asks for."""
-
-_OFFSETS = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)])
 
 
 def correction_kernel(
@@ -59,9 +51,9 @@ def correction_kernel(
     """
     axes = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     mean = jnp.exp(jnp.log(axes).mean())
-    nodes, shares = _ages(steps)
+    nodes, shares = age_nodes(steps)
     ages, weights = elapsed * jnp.asarray(nodes, axes.dtype), elapsed * jnp.asarray(shares, axes.dtype)
-    lattice = jnp.sum(_lattice(grid, axes, loss, ages) * weights, axis=-1)
+    lattice = jnp.sum(lattice_response(grid, axes, loss, ages, 1) * weights, axis=-1)
     # the closed form is singular at age 0 only; later steps are smooth, and integrals lose nothing to cancellation
     later = jnp.sum(instantaneous_point(distance, ages[1:], 1.0, mean, loss) * weights[1:], axis=-1)
     first = point_response(distance, elapsed, 1.0, mean, loss)
@@ -123,26 +115,3 @@ def own_spine(
       [J, S].
     """
     return jnp.sum(kernel.T[:, classes] * history, axis=0)
-
-
-def _ages(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights over ages [j, j + 1], in field steps, [J, 64].
-
-    The first step takes age = u^4: the lattice relaxes over dx^2/D, which may be a small part of it.
-    """
-    node, weight = np.polynomial.legendre.leggauss(64)
-    node, weight = (node + 1) / 2, weight / 2
-    later = np.arange(1, steps)[:, None]
-    ages = np.concatenate([node[None] ** 4, later + node])
-    weights = np.broadcast_to(weight, ages.shape).copy()
-    weights[0] *= 4 * node**3
-    return ages, weights
-
-
-def _lattice(grid: Grid, diffusion: Array, loss: PerRow | float, ages: Array) -> Array:
-    """Amount [nM] at the eight offsets of one molecule released `ages` ago into the free lattice, [8, *ages.shape]."""
-    spread = 2 * diffusion / jnp.asarray(grid.spacing, diffusion.dtype) ** 2
-    reduced = spread.reshape(3, *[1] * ages.ndim) * ages
-    orders = jnp.stack([i0e(reduced), i1e(reduced)])
-    product = jnp.stack([orders[x, 0] * orders[y, 1] * orders[z, 2] for x, y, z in _OFFSETS])
-    return product * jnp.exp(-loss * ages) / (grid.voxel_volume * MOLECULES_PER_NM_UM3)

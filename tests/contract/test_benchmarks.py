@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+BOX = Path(__file__).parents[2] / "experiments" / "benchmarks" / "diffusion.py"
 SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "network.py"
 KEYS = {
     "name", "version", "jax", "device", "devices", "import_s", "compile_s", "wall_s", "peak_rss_bytes", "synapses",
@@ -15,8 +16,8 @@ KEYS = {
 }
 
 
-def _call(*options: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(SCRIPT), *options], capture_output=True, text=True)
+def _call(*options: str, script: Path = SCRIPT) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
 
 
 def test_line_of_a_network_beside_a_peer():
@@ -36,3 +37,14 @@ def test_line_of_a_network_beside_a_peer():
 def test_peer_that_does_not_run_a_workload_is_refused():
     done = _call("--workload", "w3", "--synapses", "1e4", "--dt", "1", "--against", "nest")
     assert done.returncode == 1 and "for w3: numba-dct, numpy, brian2" in done.stderr
+
+
+def test_line_of_a_box_beside_a_peer():
+    done = _call("--n", "32", "--seconds", "0.03", "--against", "scipy", "--pairs", "1", script=BOX)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert line.keys() >= {"name", "version", "jax", "device", "devices", "compile_s", "wall_s", "peak_rss_bytes", "n",
+                           "peer_wall_s", "ratio", "error", "peer_error", "flops", "bytes", "floor_s", "floor_ratio"}
+    assert line["n"] == 32 and line["ratio"] == pytest.approx(line["wall_s"] / line["peer_wall_s"])
+    # both are exact for the same lattice
+    assert line["error"] == pytest.approx(line["peer_error"], rel=1e-2) and 1e-4 < line["error"] < 4e-3

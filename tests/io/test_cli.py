@@ -42,7 +42,8 @@ def test_cite_names_what_the_config_uses():
 
 def test_check_prints_sizes_clocks_and_reach():
     text = _output("check", CONFIG)
-    for piece in ("300 neurons", "18616 plastic", "29816 fixed", "39.8", "8.3", "total", "no-flux"):
+    for piece in ("300 neurons", "18616 plastic", "29816 fixed", "39.8", "8.3", "total", "no-flux",
+                  "NO: grid; a reach of 39.8 um is", "products with matrices", "of a no-flux wall, which mirrors them"):
         assert piece in text
 
 

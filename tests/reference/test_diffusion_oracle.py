@@ -59,7 +59,7 @@ def oracle(grid, field, source):
 @pytest.fixture(params=["whole", "folded", "fft"])
 def way(request, monkeypatch):
     """Into the eigenbasis: by whole matrices (short axes), by folded ones (long axes), by Fourier transforms."""
-    monkeypatch.setattr(eigenbasis, "FOLD_FROM", 2 if request.param == "folded" else 48)
+    monkeypatch.setattr(eigenbasis, "FOLD_FROM", 2 if request.param == "folded" else 64)
     return "fft" if request.param == "fft" else "matrix"
 
 
