@@ -8,8 +8,9 @@ from retrojax import protocols
 from retrojax.errors import InputError
 from retrojax.messengers import MessengerRecord, catalogue, describe_record, load_record, sourced_values
 from retrojax.parts.catalogue import PARTS, Part, find_part
+from retrojax.protocols.pharmacology import drugs, find_drug, half_dose
 
-KINDS = ("messenger", "rule", "release", "spine", "neuron", "protocol")
+KINDS = ("messenger", "rule", "release", "spine", "neuron", "protocol", "drug")
 
 
 def print_description(kind: str | None, name: str | None, console: Console) -> None:
@@ -25,6 +26,8 @@ def print_description(kind: str | None, name: str | None, console: Console) -> N
         _messenger(str(name), console)
     elif kind == "protocol":
         _protocol(str(name), console)
+    elif kind == "drug":
+        _drug(str(name), console)
     else:
         _part(str(name), find_part(str(name), kind, "name"), console)
 
@@ -34,7 +37,7 @@ def _names(kind: str) -> list[str]:
         return list(catalogue())
     if kind == "protocol":
         return [name for name in protocols.__all__ if name != "Protocol"]
-    return [name for name, part in PARTS.items() if part.kind == kind]
+    return list(drugs()) if kind == "drug" else [name for name, part in PARTS.items() if part.kind == kind]
 
 
 def _contents(kinds: tuple[str, ...], console: Console) -> None:
@@ -86,6 +89,22 @@ def _protocol(name: str, console: Console) -> None:
     function = getattr(protocols, name)
     console.print(f"[bold]{name}[/]{inspect.signature(function)}\n", highlight=False)
     console.print(inspect.getdoc(function) or "", markup=False, highlight=False, soft_wrap=True)
+
+
+def _drug(name: str, console: Console) -> None:
+    drug = find_drug(name, "name")
+    console.print(f"[bold]{name}[/]: {drug.kind}" + (f"; {drug.note}" if drug.note else ""), soft_wrap=True)
+    sourced = [("dose", drug.dose), ("onset", drug.onset), ("washout", drug.washout)]
+    for effect in drug.effects:
+        sourced += [(f"{target} {effect.mode}", effect.value) for target in effect.targets]
+    for label, value in sourced:
+        if value is not None:
+            _line(label, f"{value.number:.6g} {value.unit}", value.range, value.status,
+                  ": ".join(text for text in (", ".join(value.source.keys), value.source.note) if text), console)
+    half = None if drug.dose is None else half_dose(drug.effects[0], drug.dose)
+    if half is not None:
+        share = f"1 / (1 + (d / {half:.3g} nM)^{drug.effects[0].hill:g})"
+        console.print(f"at dose d: multiplied by {share}", highlight=False)
 
 
 def _line(name: str, value: str, allowed: tuple | None, status: str, source: str, console: Console) -> None:

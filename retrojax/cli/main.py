@@ -73,17 +73,20 @@ def check(config: Config, set_: Set = None) -> None:
 
 
 @app.command()
-def plot(folder: Folder) -> None:
+def plot(
+    folder: Folder,
+    animate: Annotated[str | None, typer.Option(metavar="MESSENGER", help="its field as a GIF instead")] = None,
+) -> None:
     """Draw the figures of a run or a fit."""
-    from retrojax.cli.plotting import draw
+    from retrojax.cli import plotting
 
-    for path in draw(folder):
+    for path in plotting.draw(folder) if animate is None else [plotting.animate(folder, animate)]:
         console.print(str(path), soft_wrap=True)
 
 
 @app.command()
 def describe(
-    kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol")] = None,
+    kind: Annotated[str | None, typer.Argument(help="messenger, rule, release, spine, neuron, protocol, drug")] = None,
     name: Annotated[str | None, typer.Argument(help="name in the catalogue")] = None,
 ) -> None:
     """Equation and parameters of a part, with units and sources; without a name, the catalogue."""

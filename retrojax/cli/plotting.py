@@ -19,3 +19,15 @@ def draw(folder: Path) -> list[Path]:
 
         return draw_fit_file(folder / "fit.json", folder / "figures")
     raise InputError("folder", str(folder), "a folder made by `retrojax run` or `retrojax fit`", "check the path")
+
+
+def animate(folder: Path, messenger: str) -> Path:
+    """The field of a messenger over a run, as `figures/<messenger>.gif`.
+
+    **Raises** `InputError` if the folder is no run's, or has no fields of that messenger.
+    """
+    from retrojax.report.field_figures import animate_field
+
+    if not (folder / "results.zarr").is_dir():
+        raise InputError("folder", str(folder), "a folder made by `retrojax run`", "check the path")
+    return animate_field(folder / "results.zarr", messenger, folder / "figures" / f"{messenger}.gif")

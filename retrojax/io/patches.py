@@ -1,10 +1,8 @@
 """Sleep stages and interventions: what changes in the model, and when. `Model -> Model`, never touching the engine."""
 
 import dataclasses
-import difflib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,9 +10,19 @@ import jax.numpy as jnp
 from retrojax.engine.model import Clocks, Model
 from retrojax.errors import InputError
 from retrojax.io.hypnogram import load_hypnogram, stretch
-from retrojax.io.schema import RunConfig, Stage
+from retrojax.io.schema import Intervention, RunConfig, Stage
 from retrojax.parts import CB1, GraupnerBrunel, NitricOxidePotentiation
-from retrojax.parts.catalogue import PARTS
+from retrojax.protocols.pharmacology import Course, Manipulation, applied, course, find_drug, places, read_dose
+from retrojax.protocols.targets import Place, find_target
+
+
+class Dosing(NamedTuple):
+    """A drug over time: `course` in ticks, the `dose` [nM] that comes and goes, and where it acts."""
+
+    course: Course
+    drug: Manipulation
+    dose: float | None
+    where: dict[str, tuple[Place, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,19 +30,21 @@ class Patches:
     """What is in force when.
 
     - `stages`: (tick, name) of every sleep stage in order. `table`: what each stage changes.
-    - `pulses`: (start tick, stop tick, where, factor) of every intervention.
+    - `pulses`: (start tick, stop tick, where, factor) of every parameter that is multiplied. `doses`: of every drug.
     - `messengers`: record values, which say how each sink follows the volume fraction.
     """
 
     stages: tuple[tuple[int, str], ...]
     table: dict[str, Stage]
-    pulses: tuple[tuple[int, int, Callable[[Model], Any], float], ...]
+    pulses: tuple[tuple[int, int, Place, float], ...]
+    doses: tuple[Dosing, ...]
     messengers: dict[str, dict]
 
     @property
     def edges(self) -> list[int]:
         """Ticks at which something changes."""
-        return sorted({tick for tick, _ in self.stages} | {t for start, stop, *_ in self.pulses for t in (start, stop)})
+        return sorted({tick for tick, _ in self.stages} | {t for start, stop, *_ in self.pulses for t in (start, stop)}
+                      | {int(t) for one in self.doses for t in one.course.moments})
 
     def stage_at(self, tick: int) -> str | None:
         """Name of the sleep stage in force."""
@@ -49,6 +59,8 @@ class Patches:
         for start, stop, where, factor in self.pulses:
             if start <= tick < stop:
                 model = eqx.tree_at(where, model, where(model) * factor)
+        for one in self.doses:
+            model = applied(model, one.drug, one.where, one.dose, one.course.at(tick))
         return model
 
 
@@ -60,11 +72,13 @@ def make_patches(config: RunConfig, messengers: dict[str, dict], clocks: Clocks,
     tick_ms = config.dt * clocks.steps
     pulses = tuple(
         (round(item.start / tick_ms), round((config.duration if item.stop is None else item.stop) / tick_ms),
-         _locate(model, item.target, f"interventions.{number}.target", file), item.multiply)
-        for number, item in enumerate(config.interventions)
+         find_target(model, str(item.target), f"interventions.{number}.target"), float(item.multiply or 0.0))
+        for number, item in enumerate(config.interventions) if item.drug is None
     )
+    doses = tuple(_dosing(model, item, number, tick_ms, messengers) for number, item in enumerate(config.interventions)
+                  if item.drug is not None)
     if config.sleep is None:
-        return Patches((), {}, pulses, messengers)
+        return Patches((), {}, pulses, doses, messengers)
     coarse = tick_ms * max(clocks.every, default=1)
     night = load_hypnogram(config.sleep.hypnogram)
     runs = stretch(night, config.sleep.start, config.sleep.stop, config.duration, coarse)
@@ -73,7 +87,20 @@ def make_patches(config: RunConfig, messengers: dict[str, dict], clocks: Clocks,
             raise InputError("sleep.stages", f"no entry for stage '{name}'", "one entry per stage in the stretch",
                              f"add sleep.stages.{name}", file)
     stages = tuple((round(start / tick_ms), name) for start, name in runs)
-    return Patches(stages, config.sleep.stages, pulses, messengers)
+    return Patches(stages, config.sleep.stages, pulses, doses, messengers)
+
+
+def _dosing(model: Model, item: Intervention, number: int, tick_ms: float, records: dict[str, dict]) -> Dosing:
+    """A drug of the config with its course in ticks."""
+    name, field = str(item.drug), f"interventions.{number}"
+    drug = find_drug(name, f"{field}.drug")
+    own = [0.0 if value is None else value.to("ms") for value in (drug.onset, drug.washout)]
+    onset, washout = (fallback if given is None else given
+                      for given, fallback in zip((item.onset, item.washout), own, strict=True))
+    moments, shares = course(item.start, item.stop, onset, washout)
+    ecs = [messenger for messenger, record in records.items() if record["space"] == "ecs"]
+    return Dosing(Course(tuple(round(t / tick_ms) for t in moments), shares), drug,
+                  read_dose(name, item.dose, f"{field}.dose"), places(model, drug, name, f"{field}.drug", ecs))
 
 
 def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
@@ -107,34 +134,3 @@ def _gated(rule, stage: Stage):
     if isinstance(rule, CB1):
         return eqx.tree_at(lambda r: r.gate, rule, rule.gate * stage.ltd_gate)
     return rule
-
-
-def targets(model: Model) -> dict[str, Callable[[Model], Any]]:
-    """Every parameter an intervention may name."""
-    found: dict[str, Callable[[Model], Any]] = {"inhibition": lambda m: m.inhibition}
-    for place, messenger in enumerate(model.messengers):
-        for name in ("diffusion", "loss", "volume_fraction"):
-            found[f"messengers.{messenger.name}.{name}"] = (
-                lambda m, i=place, n=name: getattr(m.messengers[i], n))
-        if messenger.tonic is not None:
-            found[f"messengers.{messenger.name}.tonic"] = lambda m, i=place: m.messengers[i].tonic
-        if messenger.saturable is not None:
-            found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
-    for place in range(len(model.reactions)):
-        found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
-    for place, rule in enumerate(model.synapse.rules):
-        label = next(key for key, part in PARTS.items() if part.cls is type(rule))
-        label = f"synthesis.{rule.makes}" if rule.makes else f"rules.{label}"
-        for name in vars(rule):
-            if eqx.is_inexact_array(getattr(rule, name)):
-                found[f"{label}.{name}"] = lambda m, i=place, n=name: getattr(m.synapse.rules[i], n)
-    return found
-
-
-def _locate(model: Model, target: str, field: str, file: Path | None) -> Callable[[Model], Any]:
-    known = targets(model)
-    if target not in known:
-        near = difflib.get_close_matches(target, known, 1, 0.3)
-        raise InputError(field, target, "a parameter such as " + ", ".join(list(known)[:6]),
-                         f"did you mean '{near[0]}'?" if near else "name a parameter", file)
-    return known[target]

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, model_validator
 
+from retrojax.errors import InputError
 from retrojax.parts.choice import PartChoice, Section, quantity
+from retrojax.protocols.pharmacology import find_drug, read_dose
 
 Duration = quantity("ms", 1e-3, 1e12)
 Time = quantity("ms", 0.0, 1e12)
@@ -149,12 +151,38 @@ class Sleep(Section):
 
 
 class Intervention(Section):
-    """A parameter multiplied for a while, as `{target: messengers.NO.loss, multiply: 3, start: 10 s}`."""
+    """A drug at a dose, or a parameter multiplied, for a while.
 
-    target: str
-    multiply: Factor
-    start: Time = 0.0
-    stop: Duration | None = None
+    `{drug: AM251, dose: 2 uM, from: 300 s, until: 900 s}` (see `retrojax describe drug`) or
+    `{target: messengers.NO.loss, multiply: 3, from: 10 s}`. `start` and `stop` may be written for `from` and `until`.
+    """
+
+    drug: str | None = Field(None, description="a drug, genotype or condition; `retrojax describe drug` lists them")
+    dose: str | float | None = Field(None, description="concentration of the drug; none for a genotype")
+    onset: Time | None = Field(None, description="time constant with which the drug comes; the drug's own by default")
+    washout: Time | None = Field(None, description="time constant with which it goes")
+    target: str | None = None
+    multiply: Factor | None = None
+    start: Time = Field(0.0, validation_alias=AliasChoices("start", "from"))
+    stop: Duration | None = Field(None, validation_alias=AliasChoices("stop", "until"))
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Intervention":
+        if (self.drug is None) == (self.target is None):
+            raise InputError("drug", f"{self.drug} with target {self.target}", "either a drug or a target",
+                             "write {drug: AM251, dose: 2 uM} or {target: messengers.NO.loss, multiply: 3}")
+        if self.drug is not None:
+            find_drug(self.drug)
+            read_dose(self.drug, self.dose, "dose")
+        elif self.multiply is None:
+            raise InputError("multiply", "missing", "a factor of at least 0", "say by what the target is multiplied")
+        extra = [name for name in ("dose", "onset", "washout") if getattr(self, name) is not None]
+        wrong: list[str] = extra if self.drug is None else ["multiply"] if self.multiply is not None else []
+        if wrong:
+            raise InputError(wrong[0], getattr(self, wrong[0]), "a key of the other kind of intervention", "remove it")
+        if self.stop is not None and self.stop <= self.start:
+            raise InputError("until", f"{self.stop:g} ms", f"after {self.start:g} ms, where it begins", "move it")
+        return self
 
 
 class Record(Section):

@@ -44,18 +44,20 @@ SYNTHESIS_KINDS: dict[str, dict[str, str]] = {
 """Ways to make a messenger, each a part `<kind>_synthesis`; the numbers it needs besides its rate, in base units."""
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Data that does not change; an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Source(_Frozen):
+class Source(Frozen):
     """Where a value comes from: citation `keys`, and a `note` of one sentence."""
 
     keys: tuple[str, ...] = ()
     note: str = ""
 
 
-class Sourced(_Frozen):
+class Sourced(Frozen):
     """A number that says how far it can be trusted.
 
     - `value`: a number in `unit`, or text with a unit of the same kind.
@@ -115,7 +117,7 @@ def _quantity(unit: str, low: int | float, high: int | float) -> Any:
     return Annotated[Sourced, AfterValidator(check)]
 
 
-class Synthesis(_Frozen):
+class Synthesis(Frozen):
     """How a spine makes the messenger; by default Q = rate * h, tau dh/dt = Ca^n/(K^n + Ca^n) - h.
 
     - `kind`: one of `SYNTHESIS_KINDS`, which lists the numbers that each needs; those of `hill` have fields of their
@@ -157,14 +159,14 @@ class Synthesis(_Frozen):
 _OWN_FIELDS = ("half_activation", "hill", "tau", "ca_scale")
 
 
-class Saturable(_Frozen):
+class Saturable(Frozen):
     """Michaelis-Menten loss Vmax c / (Km + c) of the concentration c: `vmax` [concentration/time], `km`."""
 
     vmax: _quantity("nM/ms", 0, 1e9)
     km: _quantity("nM", 1e-9, 1e12)
 
 
-class Binding(_Frozen):
+class Binding(Frozen):
     """Sites that hold the messenger back: `sites` [nM], `on_rate`, `off_rate`; they change time courses, not the reach.
 
     Described, not simulated: fast binding acts as a larger volume fraction, which a config may set.
@@ -215,7 +217,7 @@ class MessengerBase(NamedTuple):
         return (self.effective_diffusion / loss) ** 0.5 if loss > 0 else float("inf")
 
 
-class MessengerRecord(_Frozen):
+class MessengerRecord(Frozen):
     """One messenger: how it spreads, how it is lost, how a spine makes it and what it binds to.
 
     - `space`: `tissue` (crosses membranes; volume fraction 1) or `ecs`.

@@ -136,6 +136,7 @@ PARTS = {
         **{name: Parameter("1/ms", 0, 1e3, "published", "Cui2016") for name in ("beta", "gamma", "epsilon")},
         **{name: Parameter(_UNIT, 0, 100, "published", "Cui2016") for name in
            ("ltd_lo", "ltd_hi", "ltp_lo", "A_ltd", "A_ltp")},
+        "agonist": Parameter("nM", 0, 1e9, "calibration", "a drug, as so much more of the ligand"),
         "tau_x_pre": _time("presynaptic trace", "calibration", 1e-3),
         "x_half": Parameter(_UNIT, 0, 1e3, "calibration", "0 is the ungated form of Cui2016"), "gate": _gate,
     }, {}, ("Cui2016", "Heifets2008")),

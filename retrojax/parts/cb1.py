@@ -39,6 +39,7 @@ class CB1(AbstractRule):
     - `eff_kon` [1/(nM ms)], `eff_koff` [1/ms]: effector. `phi`: largest closed fraction. `n_ca`: exponent.
     - `alpha` [1/(nM ms)], `beta`, `gamma`, `epsilon` [1/ms]: receptor scheme.
     - `ltd_lo`, `ltd_hi`, `ltp_lo`: windows of y. `A_ltd`, `A_ltp`: amplitudes.
+    - `agonist` [nM]: a drug that acts like so much more of the ligand; 0 without.
     - `tau_x_pre` [ms], `x_half`: presynaptic trace and its half-effect.
     - `gate`: learning gate on the rate of W; 1 is neutral.
 
@@ -63,13 +64,14 @@ class CB1(AbstractRule):
     ltp_lo: PerRow
     A_ltd: PerRow
     A_ltp: PerRow
+    agonist: PerRow
     tau_x_pre: PerRow
     x_half: PerRow
     gate: PerRow
 
     def __init__(self, eff_kon=1.25e-7, eff_koff=5e-5, phi=0.5, n_ca=2.5, alpha=2.40195e-7, beta=11.0719e-3,
                  gamma=416.379e-3, epsilon=0.0477957e-3, ltd_lo=0.027, ltd_hi=0.047, ltp_lo=0.086, A_ltd=0.65,
-                 A_ltp=13.5425, tau_x_pre=1000.0, x_half=0.0, gate=1.0):
+                 A_ltp=13.5425, agonist=0.0, tau_x_pre=1000.0, x_half=0.0, gate=1.0):
         self.eff_kon, self.eff_koff = jnp.asarray(eff_kon, float), jnp.asarray(eff_koff, float)
         self.phi, self.n_ca = jnp.asarray(phi, float), jnp.asarray(n_ca, float)
         self.alpha, self.beta = jnp.asarray(alpha, float), jnp.asarray(beta, float)
@@ -77,6 +79,7 @@ class CB1(AbstractRule):
         self.ltd_lo, self.ltd_hi = jnp.asarray(ltd_lo, float), jnp.asarray(ltd_hi, float)
         self.ltp_lo, self.gate = jnp.asarray(ltp_lo, float), jnp.asarray(gate, float)
         self.A_ltd, self.A_ltp = jnp.asarray(A_ltd, float), jnp.asarray(A_ltp, float)
+        self.agonist = jnp.asarray(agonist, float)
         self.tau_x_pre, self.x_half = jnp.asarray(tau_x_pre, float), jnp.asarray(x_half, float)
 
     def init(self, shape: tuple[int, ...]) -> CB1State:
@@ -102,6 +105,7 @@ class CB1(AbstractRule):
         self, s: CB1State, concentration: PerRow, elapsed: PerRow, expression: Expression, pre: tuple[PerRow, ...]
     ) -> CB1State:
         (x_pre,) = pre
+        concentration = concentration + self.agonist
         bound = self.alpha * concentration
         entry = self.gamma * bound / (bound + self.beta + self.gamma)
         rate = entry + self.epsilon

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from retrojax.report.field_figures import draw_fields
+
 STAGE_COLOURS = {"W": "#fff3c4", "N1": "#dbe7f5", "N2": "#b9d0ec", "N3": "#8fb3de", "REM": "#e3d3ee"}
 CLASS_COLOURS = {"e": "#c0392b", "i": "#2c6fbb"}
 
@@ -30,7 +32,8 @@ def draw_run(results: Path, folder: Path) -> list[Path]:
     if data.sizes.get("messenger", 0):
         figures["messengers"] = _messengers(data)
         if "conc" in data:
-            figures["field_slices"] = _slices(data)
+            figures["field_slices"] = draw_fields(data, "slice")
+            figures["field_projections"] = draw_fields(data, "projection")
     return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
@@ -51,13 +54,6 @@ def _shade(axes: Axes, data: xr.Dataset) -> None:
             axes.text(ends[start] - width, 1.0, f" {stages[start]}", transform=axes.get_xaxis_transform(),
                       va="bottom", fontsize=8)
     axes.set_xlim(0, max(float(data.time[-1]) / 1000, 1e-3))
-
-
-def _stage_at(data: xr.Dataset, moment_ms: float) -> str:
-    """Stage in force just before a moment, as a title says it; empty without sleep."""
-    place = min(int(np.searchsorted(data.bin.values, moment_ms)), data.sizes["bin"] - 1)
-    stage = str(data.stage.values[place]) if place >= 0 else "none"
-    return "" if stage == "none" else f", {stage}"
 
 
 def _rates(data: xr.Dataset) -> Figure:
@@ -112,26 +108,6 @@ def _messengers(data: xr.Dataset) -> Figure:
         _shade(axes, data)
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower right")
     axes.set_xlabel("time (s)")
-    return figure
-
-
-def _slices(data: xr.Dataset) -> Figure:
-    names, steps = data.messenger.values, data.sizes["time"]
-    chosen = np.unique(np.linspace(min(1, steps - 1), steps - 1, 5).round().astype(int))
-    figure = Figure(figsize=(2.3 * len(chosen) + 1.2, 3.9 * len(names)), layout="constrained")
-    panels = figure.subplots(len(names), len(chosen), squeeze=False)
-    for row, name in zip(panels, names, strict=True):
-        middle = data.conc.sel(messenger=name).isel(z=data.sizes["z"] // 2, time=chosen)
-        top = float(middle.max()) or 1.0
-        for axes, place in zip(row, range(len(chosen)), strict=True):
-            image = axes.pcolormesh(data.x, data.y, middle.isel(time=place).transpose("y", "x"), cmap="magma",
-                                    vmin=0, vmax=top, rasterized=True)
-            axes.set_aspect("equal")
-            moment = float(middle.time[place])
-            axes.set_title(f"{moment / 1000:g} s{_stage_at(data, moment)}", fontsize=9)
-            axes.set_xlabel("x (um)", fontsize=8)
-        row[0].set_ylabel(f"{name}\ny (um)")
-        figure.colorbar(image, ax=list(row), label=f"{name} (nM), plane z = {float(middle.z):.0f} um", shrink=0.8)
     return figure
 
 

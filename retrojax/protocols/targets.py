@@ -1,0 +1,55 @@
+"""The parameters of a model by the names that protocols and configs use, as `messengers.NO.loss`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+
+from retrojax.engine.model import Model
+from retrojax.engine.rows import Synapse
+from retrojax.parts.catalogue import PARTS
+from retrojax.validation import require_known
+
+Place = Callable[[Any], Any]
+"""Where a parameter is: a function of the model."""
+
+
+def targets(model: Model | Synapse) -> dict[str, Place]:
+    """Every parameter that something may change for a while, by name.
+
+    `synthesis.<messenger>.<parameter>` and `rules.<part>.<parameter>`; of a network also `inhibition` and
+    `messengers.<name>.<diffusion, loss or volume_fraction>`, where there is one `messengers.<name>.<tonic or vmax>`, and
+    `reactions.<number>.rate`.
+    """
+    if isinstance(model, Synapse):
+        return _of_rules(model, lambda s: s)
+    found: dict[str, Place] = {"inhibition": lambda m: m.inhibition}
+    for place, messenger in enumerate(model.messengers):
+        for name in ("diffusion", "loss", "volume_fraction"):
+            found[f"messengers.{messenger.name}.{name}"] = (
+                lambda m, i=place, n=name: getattr(m.messengers[i], n))
+        if messenger.tonic is not None:
+            found[f"messengers.{messenger.name}.tonic"] = lambda m, i=place: m.messengers[i].tonic
+        if messenger.saturable is not None:
+            found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
+    for place in range(len(model.reactions)):
+        found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
+    return found | _of_rules(model.synapse, lambda m: m.synapse)
+
+
+def _of_rules(synapse: Synapse, where: Place) -> dict[str, Place]:
+    found: dict[str, Place] = {}
+    for place, rule in enumerate(synapse.rules):
+        label = next(key for key, part in PARTS.items() if part.cls is type(rule))
+        label = f"synthesis.{rule.makes}" if rule.makes else f"rules.{label}"
+        for name in vars(rule):
+            if eqx.is_inexact_array(getattr(rule, name)):
+                found[f"{label}.{name}"] = lambda m, i=place, n=name: getattr(where(m).rules[i], n)
+    return found
+
+
+def find_target(model: Model | Synapse, name: str, field: str) -> Place:
+    """The place called `name`. **Raises** `InputError` naming the nearest if the model has no such parameter."""
+    known = targets(model)
+    require_known(name, known, field)
+    return known[name]
