@@ -18,8 +18,8 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     """Every parameter that something may change for a while, by name.
 
     `synthesis.<messenger>.<parameter>` and `rules.<part>.<parameter>`; of a network also `inhibition` and
-    `messengers.<name>.<diffusion, loss or volume_fraction>`, where there is one `messengers.<name>.<tonic or vmax>`, and
-    `reactions.<number>.rate`.
+    `messengers.<name>.<diffusion, loss or volume_fraction>`, where there is one `messengers.<name>.<tonic or vmax>`,
+    and `reactions.<number>.rate`.
     """
     if isinstance(model, Synapse):
         return _of_rules(model, lambda s: s)
