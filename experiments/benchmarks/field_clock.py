@@ -7,7 +7,8 @@ the own-spine term is on, and no spike comes in between: this is what the field 
     python experiments/benchmarks/field_clock.py --seconds 1
 
 Prints one JSON line; per biological second: `transport_s` of spread and loss alone, `total_s` of whole field steps
-(synthesis, deposit, transport, own-spine term, sampling, receptors), and `by_messenger_s`, whole steps of each alone.
+(synthesis, deposit, transport, own-spine term, sampling, receptors); with `--each` also
+`by_messenger_s`, whole steps of each alone.
 `transport_cpu_s` and `total_cpu_s` are processor time of all threads, which a busy machine does not stretch.
 """
 
@@ -34,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--voxels", type=int, default=100, help="along every axis")
     parser.add_argument("--seconds", type=int, default=1, help="biological time of one run")
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median counts")
+    parser.add_argument("--each", action="store_true", help="every messenger by itself, too")
     return parser.parse_args()
 
 
@@ -110,37 +112,39 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         return eqx.tree_at(lambda s: (s.fields, s.pending), state, (pools.fields, pools.pending))
 
     @functools.partial(eqx.filter_jit, donate="all-except-first")
-    def run(kept, state, step, chosen, ticks):
+    def run(kept, state, step, wanted, ticks):
         model, tissue = kept
         plans = plan_fields(model, tissue, state, times)
 
         def tick(number, state):
-            for which in chosen:
+            for which in range(len(every)):
                 take = lambda s, w=which: step(model, tissue, s, w, plans[w])  # noqa: E731
-                due = (number + 1) % every[which] == 0
-                state = take(state) if every[which] == 1 else jax.lax.cond(due, take, lambda s: s, state)
+                due = ((number + 1) % every[which] == 0) & wanted[which]
+                state = jax.lax.cond(due, take, lambda s: s, state)
             return state
 
         return jax.lax.fori_loop(0, ticks, tick, state)
 
-    def timed(step, chosen) -> tuple[float, float, float]:
+    def timed(step, wanted) -> tuple[float, float, float]:
         nonlocal state
         start = time.perf_counter()
-        state = jax.block_until_ready(run((model, tissue), state, step, chosen, jnp.asarray(0)))
+        state = jax.block_until_ready(run((model, tissue), state, step, wanted, jnp.asarray(0)))
         compiled, walls, used = time.perf_counter() - start, [], []
         for _ in range(given.repeat + 1):
             start, busy = time.perf_counter(), time.process_time()
-            state = jax.block_until_ready(run((model, tissue), state, step, chosen, jnp.asarray(ticks)))
+            state = jax.block_until_ready(run((model, tissue), state, step, wanted, jnp.asarray(ticks)))
             walls.append((time.perf_counter() - start) / given.seconds)
             used.append((time.process_time() - busy) / given.seconds)
         return compiled, statistics.median(walls[1:]), statistics.median(used[1:])
 
-    everyone = tuple(range(len(every)))
+    everyone = jnp.ones(len(every), bool)
     _, spread_s, spread_cpu_s = timed(spread, everyone)
     compile_s, total_s, total_cpu_s = timed(field_step, everyone)
-    alone = {name: timed(field_step, (which,))[1] for which, name in enumerate(MESSENGERS)}
+    alone = {name: timed(field_step, everyone.at[:].set(False).at[which].set(True))[1]
+             for which, name in enumerate(MESSENGERS) if given.each}
     return {"compile_s": compile_s, "wall_s": total_s, "transport_s": spread_s, "total_s": total_s,
-            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone, "errors": int(state.errors),
+            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone,
+            "errors": int(state.errors),
             "near_steps": [e.shape[0] for e in state.emitted], "channels": tissue.layout.names,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 

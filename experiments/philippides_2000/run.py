@@ -4,8 +4,8 @@ Philippides, Husbands & O'Shea (2000) J Neurosci 20:1199-1207; Philippides et al
 source strengths are not used: a hollow sphere between 50 and 100 um makes 1 uM/s for 1 s, and fibres share 1000
 molecules/ms per um of plexus. What must hold are the claims: the core that makes nothing keeps a reservoir, which peaks
 after synthesis has stopped, later the farther away; and many weak fibres make an even cloud, with a delay, where one
-strong fibre makes a steep one; the bounds of a tenth and of five are ours. The closed forms are checked against the grid; of the hollow sphere it holds one octant,
-which its walls mirror.
+strong fibre makes a steep one; the bounds of a tenth and of five are ours. The closed forms are checked against the
+grid; of the hollow sphere it holds one octant, which its walls mirror.
 """
 
 from pathlib import Path

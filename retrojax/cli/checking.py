@@ -10,7 +10,7 @@ from retrojax.io.build import Plan, make_plan
 from retrojax.io.parts import total_loss
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
-from retrojax.space import regime, wall_warning
+from retrojax.space import reach_of, regime, wall_warning
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -43,16 +43,18 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
     if not plan.messengers:
         return
     table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "reach (voxels)",
-                  "on this grid", "made by", "own-spine memory",
+                  "made by", "own-spine memory",
                   title="Messengers: reach = sqrt(D*/loss); loss with what is converted, at low concentration")
     lost = total_loss(plan.messengers, plan.reactions)
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        needed = regime(plan.grid, values["diffusion"], lost[name])
+        reach = reach_of(values["diffusion"], lost[name])
         table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * lost[name]:.4g}",
-                      values["sink_kind"], f"{needed.reach:.1f}", f"{needed.reach / config.grid.spacing:.1f}",
-                      needed.kind, _makers(plan, name, values),
-                      f"{steps} steps")
+                      values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}",
+                      _makers(plan, name, values), f"{steps} steps")
     console.print(table)
+    for name, values in plan.messengers.items():
+        needed = regime(plan.grid, values["diffusion"], lost[name])
+        console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
     for every in sorted(set(plan.clocks.every)):
         group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
         tick = config.dt * plan.clocks.steps

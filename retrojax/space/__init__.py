@@ -108,6 +108,6 @@ __all__ = [
     "instantaneous_line", "instantaneous_plane", "instantaneous_point", "line", "line_steady", "matrix_binding",
     "matrix_medium", "michaelis_menten", "near_walls", "offset_class", "own_spine", "pair_kernel", "pair_steps",
     "plan", "plan_maps", "plane_steady", "point_response", "point_steady", "quadratic", "reach_of", "regime",
-    "relax", "rescale", "sample", "saturable_steps", "scatter_centres", "shell", "shell_steady",
-    "steps_needed", "to_fixed", "to_modes", "wall_warning", "work_needed", "wright_omega",
+    "relax", "rescale", "sample", "saturable_steps", "scatter_centres", "shell", "shell_steady", "steps_needed",
+    "to_fixed", "to_modes", "wall_warning", "work_needed", "wright_omega",
 ]

@@ -3,8 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from retrojax.engine.model import Messenger, Model, Reaction, Saturable
@@ -13,7 +11,7 @@ from retrojax.engine.rows import Synapse
 from retrojax.numerics import phi2
 from retrojax.parts import DeltaLIF, SilentSpine, TsodyksMarkram
 from retrojax.parts.drive import Poisson
-from retrojax.space import Grid, advance_with_exposure, bilinear, exposure_gain, michaelis_menten, plan, quadratic
+from retrojax.space import Grid, advance_with_exposure, bilinear, exposure_gain, plan, quadratic
 
 GRID = Grid((6, 5, 4), (2.0, 2.0, 2.0))
 array = lambda x: jnp.asarray(x, float)  # noqa: E731
@@ -87,13 +85,6 @@ def test_second_order_reactions_have_their_closed_forms(x64):
     half, _ = quadratic(*quadratic(array(3.0), array(0.02), array(0.2), array(5.0))[:1], array(0.02), array(0.2),
                         array(5.0))
     np.testing.assert_allclose(half, left[0], rtol=1e-13)
-
-
-@pytest.mark.parametrize("start", [1e-6, 0.3, 10.0, 1e4])
-def test_michaelis_menten_loss_solves_its_equation(x64, start):
-    got = michaelis_menten(array([start, 0.0]), array(4.0 * 25.0), array(10.0))
-    exact = solve_ivp(lambda t, c: -4 * c / (10 + c), (0, 25), [start], rtol=1e-11, atol=1e-20, method="LSODA").y[0, -1]
-    np.testing.assert_allclose(got, [exact, 0.0], rtol=1e-7)
 
 
 def chain(elapsed, steps, order=(0, 1, 2)):
