@@ -9,6 +9,7 @@ move `SPEED` times faster than in the example: both shorten the approach to the 
 
 As in the example, thresholds have no bounds. With those of the authors' plasticity runs, -58 to -40 mV, 47 % of the
 local network's thresholds stand at a bound after 140 s, and the CV of rates is 0.67 with diffusion and 0.43 without.
+Between 120 s and 140 s both networks still drift a little: the CV by 0.02 with diffusion, by 0.01 without.
 """
 
 from pathlib import Path
