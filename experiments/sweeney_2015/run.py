@@ -4,8 +4,12 @@ Sweeney, Hellgren Kotaleski & Hennig (2015) PLoS Comput Biol 11:e1004389; networ
 in the authors' code (ModelDB 183371) in its units: mm, ms, mV, nS, pF, and nitric oxide in units of a neuron's output.
 The grid is 5 times coarser than theirs, so its concentrations and the target are 25 times theirs. The control without
 diffusion reads the nitric oxide that a neuron makes itself, lost 5 times faster as in the authors' control; its target
-is set so that it fires at the mean rate of the network with diffusion. Nitric oxide starts at its target and thresholds move `SPEED` times faster than in the example:
-both shorten the approach to the stationary state, not the state.
+is set so that it fires at the mean rate of the network with diffusion. Nitric oxide starts at its target and thresholds
+move `SPEED` times faster than in the example: both shorten the approach to the stationary state, not the state.
+
+As in the example, thresholds have no bounds. With those of the authors' plasticity runs, -58 to -40 mV, 47 % of the
+local network's thresholds stand at a bound after 140 s, and the CV of rates is 0.67 with diffusion and 0.43 without.
+Between 120 s and 140 s both networks still drift a little: the CV by 0.02 with diffusion, by 0.01 without.
 """
 
 from pathlib import Path
@@ -87,8 +91,8 @@ def network(seed: int):
     return source, place, rate[rate > 0][:NEURONS] / 1000
 
 
-def run(circuit, diffusive: bool, target: float) -> tuple[np.ndarray, float, np.ndarray]:
-    """Spikes of every neuron in every second [T, N], mean active synthase in the last `SAMPLE_S`, and thresholds."""
+def run(circuit, diffusive: bool, target: float) -> tuple[np.ndarray, float]:
+    """Spikes of every neuron in every second [T, N], and mean active synthase in the last `SAMPLE_S`."""
     source, place, rate = circuit
     sends = np.zeros((NEURONS + 1, NEURONS), np.float32)  # the last row is that of nobody
     np.add.at(sends, (source, np.arange(NEURONS)[:, None]), 1.0)
@@ -122,7 +126,7 @@ def run(circuit, diffusive: bool, target: float) -> tuple[np.ndarray, float, np.
         own = cells.own * left + cells.synthase * (1 - left) / LOCAL_LOSS
         read = field.reshape(-1)[flat] if diffusive else own
         threshold = cells.threshold + SPEED * 0.5 / TAU_MOD * (read - target) / target
-        cells = cells._replace(own=own, field=field, threshold=jnp.clip(threshold, -58.0, -40.0))
+        cells = cells._replace(own=own, field=field, threshold=threshold)
         return cells, (spiked.sum(0), cells.synthase.mean(), spiked.sum(1).max())
 
     def second(cells: Cells, key):
@@ -133,25 +137,24 @@ def run(circuit, diffusive: bool, target: float) -> tuple[np.ndarray, float, np.
     start = Cells(jnp.linspace(E_L, V_TH, NEURONS)[jnp.asarray(np.random.default_rng(1).permutation(NEURONS))], zero,
                   zero, zero, zero + V_TH, zero, zero, zero + target, jnp.full((VOXELS, VOXELS, 1), target))
     keys = jax.random.split(jax.random.key(0), SETTLE_S + SAMPLE_S)
-    end, (spikes, synthase, most) = jax.jit(lambda s: jax.lax.scan(second, s, keys))(start)
+    _, (spikes, synthase, most) = jax.jit(lambda s: jax.lax.scan(second, s, keys))(start)
     assert int(most.max()) <= MOST, "more spikes in one step than are sent"
-    return np.asarray(spikes), float(synthase[SETTLE_S:].mean()), np.asarray(end.threshold)
+    return np.asarray(spikes), float(synthase[SETTLE_S:].mean())
 
 
 def diversity() -> list[Target]:
     """Rates under diffusive and under local homeostasis of the same network."""
     circuit = network(0)
-    spread_out, synthase, _ = run(circuit, True, TARGET)
+    spread_out, synthase = run(circuit, True, TARGET)
     target = synthase / LOCAL_LOSS
     first, *_ = run(circuit, False, target)
     # synthesis is not linear in the rate, so equal synthesis is not yet an equal rate
-    alone, _, threshold = run(circuit, False, target * spread_out[SETTLE_S:].mean() / first[SETTLE_S:].mean())
+    alone, *_ = run(circuit, False, target * spread_out[SETTLE_S:].mean() / first[SETTLE_S:].mean())
     diffusive, local = (spikes[SETTLE_S:].mean(0) for spikes in (spread_out, alone))
     cv = [rates.std() / rates.mean() for rates in (diffusive, local)]
     for name, spikes in (("diffusive", spread_out), ("local", alone)):
         windows = [spikes[k - SAMPLE_S : k].mean(0) for k in (40, 80, SETTLE_S, SETTLE_S + SAMPLE_S)]
         print(name, *(f"{rates.mean():.2f} Hz, CV {rates.std() / rates.mean():.3f};" for rates in windows))
-    print(f"local: {np.mean((threshold <= -58) | (threshold >= -40)):.3f} of the thresholds at their bounds")
     where = "Sweeney et al. 2015, Fig. 1"
     return [
         holds("CV of rates, diffusive more than twice local", where, cv[0] > 2 * cv[1]),

@@ -36,8 +36,8 @@ def test_lazy_equals_clocked_for_everything_that_senses(x64, monkeypatch):
     spine, efficacy = calcium_rule("cortical_slices")
     rules = (efficacy, ExcessSynthesis("adenosine", 2.0), receptor("A1", K_d=5.0, k_off=0.02, k_des=0.01),
              GlycineSite("adenosine", K_gly=5.0, k_off=0.02),
-             ExcessSynthesis("BDNF", 2.0), receptor("TrkB", K_d=0.02, k_off=0.02, tau_rise=200.0, kappa=1e-4),
-             Gliotransmission("BDNF", 0.9, O_G=0.02))
+             ExcessSynthesis("BDNF", 2.0), receptor("TrkB", K_d=300.0, k_off=0.02, tau_rise=200.0, kappa=1e-4),
+             Gliotransmission("BDNF", 0.9, O_G=5e-6))
     messengers = tuple(Messenger(name, jnp.asarray(D), jnp.asarray(k), jnp.asarray(0.2))
                        for name, D, k in zip(("adenosine", "BDNF"), DIFFUSION, LOSS, strict=True))
     model = Model(jnp.asarray(DT), Synapse(spine, TsodyksMarkram(), rules, 0.4), jnp.asarray(wiring.weight),
