@@ -3,8 +3,8 @@
 PSD-95 fluorescence of the same synapses every 4 days (Melander et al. 2021, Cell Rep 37:109972). ln size is the sum of
 two stationary Ornstein-Uhlenbeck processes and a noise of each measurement; whole dendrites are left out together. The
 slow scale is longer than the recording, so it is given as a lower bound (95 % profile likelihood), and a fast scale
-below 4 days cannot be told from noise (a target that asks for both fails where it is not needed). Synapses count only while they are present; as small ones are lost first, the
-spread is that of the survivors.
+below 4 days cannot be told from noise: at pyramidal cells the fit takes all as drift, and the target that asks for both
+fails. Synapses count only while they are present; as small ones are lost first, the spread is that of the survivors.
 """
 
 from pathlib import Path
