@@ -3,8 +3,9 @@
 PSD-95 fluorescence of the same synapses every 4 days (Melander et al. 2021, Cell Rep 37:109972). ln size is the sum of
 two stationary Ornstein-Uhlenbeck processes and a noise of each measurement; whole dendrites are left out together. The
 slow scale is longer than the recording, so it is given as a lower bound (95 % profile likelihood), and a fast scale
-below 4 days cannot be told from noise: at pyramidal cells the fit takes all as drift, and the target that asks for both
-fails. Synapses count only while they are present; as small ones are lost first, the spread is that of the survivors.
+below 4 days cannot be told from noise: at pyramidal cells the fit takes all as drift, so no noise is needed; at PV
+cells one scale and noise predict best, and synthetic sizes give noise back as a fast scale. Those targets fail and stay.
+Synapses count only while they are present; as small ones are lost first, the spread is that of the survivors.
 """
 
 from pathlib import Path
@@ -100,8 +101,8 @@ def main() -> None:
             rows += [
                 holds(f"{name}: held out above a fixed size with noise", where, held[BEST] > held[BASE]),
                 holds(f"{name}: held out above one scale with noise", where, held[BEST] > held["one scale and noise"]),
-                holds(f"{name}: held out above two scales without noise", where,
-                      held[BEST] > held["two scales, no noise"]),
+                holds(f"{name}: held out above two scales without noise by 1", where,
+                      held[BEST] > held["two scales, no noise"] + 1),
                 holds(f"{name}: slow scale above the 28 days of recording", where, (slow.low or 0) > 28),
                 Target(f"{name}: synthetic sizes, worst known parameter [sd]", "simulation", 0.0, 3.0, worst),
             ]
