@@ -4,7 +4,7 @@ PSD-95 fluorescence of the same synapses every 4 days (Melander et al. 2021, Cel
 two stationary Ornstein-Uhlenbeck processes and a noise of each measurement; whole dendrites are left out together. The
 slow scale is longer than the recording, so it is given as a lower bound (95 % profile likelihood), and a fast scale
 below 4 days cannot be told from noise: at pyramidal cells the fit takes all as drift, so no noise is needed; at PV
-cells one scale and noise predict best, and synthetic sizes give noise back as a fast scale. Those targets fail and stay.
+cells one scale and noise predict best, and synthetic sizes return noise as a fast scale. Those targets fail and stay.
 Synapses count only while they are present; as small ones are lost first, the spread is that of the survivors.
 """
 
