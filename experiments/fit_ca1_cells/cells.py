@@ -55,6 +55,7 @@ def _spikes(dt: float, doublet: bool, repetitions: int) -> tuple[np.ndarray, np.
     return pre, post.ravel(), float(PERIOD * (repetitions + 6))
 
 
+@eqx.filter_jit
 def outcome(model: Slice, protocols: Protocols):
     """Mean strength after / before over a population of bistable synapses (Graupner & Brunel 2012, SI eqs 22-29).
 

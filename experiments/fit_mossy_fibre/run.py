@@ -109,7 +109,7 @@ def pair_chi2(pair, fit: MaximumLikelihood) -> float:
 
 
 def score(given, fits) -> None:
-    """The fitted models on held-back sweeps."""
+    """The fitted models on held-back sweeps; those of `111` count at 9 ms unless a table says otherwise."""
     protocols = INTERVALS | named_protocols(given.protocols)
     held = observed(read(given.score, protocols), protocols)
     for name, fit in fits.items():

@@ -111,15 +111,22 @@ def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]
 
 
 def named_protocols(path: Path | None) -> dict[str, list[float]]:
-    """Label -> intervals [ms] from lines such as `40,5 x 25` or `40,25;25;25`."""
+    """Label -> intervals [ms] from a table with a header: label first, and intervals as `4 x 50, 10` or `50;50;10`.
+
+    Where rows have as many fields as the header, the column whose name holds `interval` counts, else all but the label.
+    """
+    if path is None:
+        return {}
+    lines = [line.strip().strip("|") for line in path.open() if line.strip()]
+    header, *rows = csv.reader(lines, skipinitialspace=True, delimiter="|" if "|" in lines[0] else ",")
+    column = next((number for number, name in enumerate(header) if "interval" in name), None)
     found = {}
-    for line in (path.read_text().splitlines() if path else []):
-        label, _, rest = line.strip().strip("|").replace("|", ",").partition(",")
-        gaps = []
-        for times, gap in re.findall(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)", rest):
-            gaps += [float(gap)] * int(times or 1)
-        if gaps and label.strip() != "protocol":
-            found[label.strip()] = gaps
+    for row in rows:
+        text = row[column] if column is not None and len(row) == len(header) else ",".join(row[1:])
+        gaps = [float(gap) for times, gap in re.findall(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)", text)
+                for _ in range(int(times or 1))]
+        if gaps:
+            found[row[0].strip()] = gaps
     return found
 
 

@@ -3,8 +3,9 @@
 PSD-95 fluorescence of the same synapses every 4 days (Melander et al. 2021, Cell Rep 37:109972). ln size is the sum of
 two stationary Ornstein-Uhlenbeck processes and a noise of each measurement; whole dendrites are left out together. The
 slow scale is longer than the recording, so it is given as a lower bound (95 % profile likelihood), and a fast scale
-below 4 days cannot be told from noise. Synapses count only while they are present; as small ones are lost first, the
-spread is that of the survivors.
+below 4 days cannot be told from noise: at pyramidal cells the fit takes all as drift, so no noise is needed; at PV
+cells one scale and noise predict best, and synthetic sizes return noise as a fast scale. Those targets fail and stay.
+Synapses count only while they are present; as small ones are lost first, the spread is that of the survivors.
 """
 
 from pathlib import Path
@@ -24,10 +25,10 @@ import matplotlib.pyplot as plt
 
 FILE, HERE = "synapse_size_melander2021/psd95_weights.csv.gz", Path(__file__).parent
 TYPES = {"pyr": "pyramidal", "pv": "PV"}
-LOG = Transform("log")
+LOG, WITHIN = Transform("log"), Transform("logit", 0.1, 28.0)  # the fast scale stays within the recording
 NOISE = {"noise": Parameter(LOG, 0.2, 0.3)}
 SLOW = {"sd_2": Parameter(LOG, 0.6, 0.3)}
-FAST = {"sd_1": Parameter(LOG, 0.3, 0.3), "tau_1": Parameter(LOG, 6.0, 0.4, "d")}
+FAST = {"sd_1": Parameter(LOG, 0.3, 0.3), "tau_1": Parameter(WITHIN, 6.0, 0.4, "d")}
 TAU = {"tau_2": Parameter(LOG, 100.0, 0.5, "d")}
 ABSENT, FOREVER = 1e-4, 1e8
 MODELS: dict[str, tuple[dict[str, float], Spec]] = {
@@ -47,14 +48,14 @@ def start(values: dict[str, float]) -> Drift:
 
 def fit_all(data: Imaged) -> dict[str, MaximumLikelihood]:
     """Every model, with folds."""
-    return {name: maximise(likelihood(data), start(values), spec, starts=6, key=jax.random.key(0), folds=True)
+    return {name: maximise(likelihood(data), start(values), spec, starts=4, key=jax.random.key(0), folds=True)
             for name, (values, spec) in MODELS.items()}
 
 
 def recovered(data: Imaged, fit: MaximumLikelihood) -> float:
     """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify."""
     spec = MODELS[BEST][1]
-    again = maximise(likelihood(simulated(data, fit.model, 3)), start({}), spec, starts=6, key=jax.random.key(1))
+    again = maximise(likelihood(simulated(data, fit.model, 3)), start({}), spec, starts=4, key=jax.random.key(1))
     print(f"synthetic sizes: {again.summary()}")
     known = {path: found for path, found in again.parameters.items() if found.identified}
     return max(abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
@@ -91,7 +92,7 @@ def main() -> None:
             fits[kind] = fit_all(data[kind])
             best = fits[kind][BEST]
             print(f"\n{name}: {len(data[kind].fold)} synapses\n{table(compare(fits[kind]))}\n{best.summary()}")
-            slow = profile(likelihood(data[kind]), start({}), MODELS[BEST][1], best, "tau_2", span=3.0, points=25)
+            slow = profile(likelihood(data[kind]), start({}), MODELS[BEST][1], best, "tau_2", span=3.0, points=13)
             print(f"slow scale, 95 % interval: {slow.low} to {slow.high} d")
             change[kind] = turnover(data[kind].presence)
             print("per 4 days: " + ", ".join(f"{what} {x:.4f} +- {e:.4f}" for what, (x, e) in change[kind].items()))
@@ -100,8 +101,8 @@ def main() -> None:
             rows += [
                 holds(f"{name}: held out above a fixed size with noise", where, held[BEST] > held[BASE]),
                 holds(f"{name}: held out above one scale with noise", where, held[BEST] > held["one scale and noise"]),
-                holds(f"{name}: held out above two scales without noise", where,
-                      held[BEST] > held["two scales, no noise"]),
+                holds(f"{name}: held out above two scales without noise by 1", where,
+                      held[BEST] > held["two scales, no noise"] + 1),
                 holds(f"{name}: slow scale above the 28 days of recording", where, (slow.low or 0) > 28),
                 Target(f"{name}: synthetic sizes, worst known parameter [sd]", "simulation", 0.0, 3.0, worst),
             ]

@@ -41,13 +41,13 @@ def calibrate(
     Reference: Talts et al. (2018) arXiv:1804.06788.
     """
     rng = np.random.default_rng(seed)
-    ranks, count = [], 0
+    rows, count = [], 0
     for _ in range(sets):
         true = draw(rng)
         drawn = posterior(true, rng)
         count = len(drawn)
-        ranks.append(np.sum(drawn < true, axis=0))
-    ranks = np.array(ranks)
+        rows.append(np.sum(drawn < true, axis=0))
+    ranks = np.array(rows)
     expected = sets * np.diff(np.ceil(np.linspace(0, count + 1, bins + 1))) / (count + 1)
     edges = np.ceil(np.linspace(0, count + 1, bins + 1)) - 0.5
     seen = np.stack([np.histogram(column, edges)[0] for column in ranks.T])

@@ -83,7 +83,7 @@ def gamma_sum(count: Values, mean_data: Values, mean_log: Values, mean: Values, 
     """
     shape = jnp.asarray(cv) ** -2
     each = (shape - 1) * mean_log - shape * mean_data / mean + shape * jnp.log(shape / mean) - gammaln(shape)
-    return count * each
+    return jnp.asarray(count) * each
 
 
 def quantal_moments(
