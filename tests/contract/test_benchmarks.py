@@ -40,11 +40,11 @@ def test_peer_that_does_not_run_a_workload_is_refused():
 
 
 def test_line_of_a_box_beside_a_peer():
-    done = _call("--n", "32", "--seconds", "0.03", "--against", "scipy", "--pairs", "1", script=BOX)
+    done = _call("--n", "64", "--seconds", "0.03", "--against", "scipy", "--pairs", "1", script=BOX)
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout)
     assert line.keys() >= {"name", "version", "jax", "device", "devices", "compile_s", "wall_s", "peak_rss_bytes", "n",
                            "peer_wall_s", "ratio", "error", "peer_error", "flops", "bytes", "floor_s", "floor_ratio"}
-    assert line["n"] == 32 and line["ratio"] == pytest.approx(line["wall_s"] / line["peer_wall_s"])
+    assert line["n"] == 64 and line["ratio"] == pytest.approx(line["wall_s"] / line["peer_wall_s"])
     # both are exact for the same lattice
     assert line["error"] == pytest.approx(line["peer_error"], rel=1e-2) and 1e-4 < line["error"] < 4e-3
