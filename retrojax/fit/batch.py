@@ -75,9 +75,9 @@ def compile_batch(
     """Compile the minimisation of sum residuals(u, data)^2 within low <= u <= high, for B independent problems.
 
     Projected Levenberg-Marquardt: a coordinate at its bound whose gradient points outward is held; the others step by
-    (J'J + lambda diag J'J)^-1 J'r, cut at the bounds. Residuals and forward-mode Jacobian of a trial come from one pass,
-    and only J'J and J'r are kept, so memory is B x P^2 whatever the number of points. The loop ends when every problem
-    has converged. A problem whose trial is not finite steps back.
+    (J'J + lambda diag J'J)^-1 J'r, cut at the bounds. Residuals and forward-mode Jacobian of a trial come from one
+    pass, and only J'J and J'r are kept, so memory is B x P^2 whatever the number of points. The loop ends when every
+    problem has converged. A problem whose trial is not finite steps back.
 
     Why not `optimistix.least_squares` under `vmap`, as in `retrojax.fit.solve`: it has no bounds, and a bound reached
     through a logit is a plateau on which a start stays; and it factorises J by a library call per problem, where here
