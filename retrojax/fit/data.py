@@ -57,8 +57,8 @@ class Dataset(NamedTuple):
     def select(self, keep: Any) -> "Dataset":
         """The rows where `keep` [n] is true."""
         rows = np.flatnonzero(keep)
-        protocols, cell, condition = (tuple(field[k] for k in rows) for field in
-                                      (self.protocols, self.cell, self.condition))
+        protocols = tuple(self.protocols[k] for k in rows)
+        cell, condition = (tuple(field[k] for k in rows) for field in (self.cell, self.condition))
         sem = None if self.sem is None else self.sem[rows]
         return Dataset(protocols, self.values[rows], sem, self.n[rows], cell, condition, self.unit, self.clamp)
 

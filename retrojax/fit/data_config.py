@@ -38,7 +38,7 @@ def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
     with naming_file(choice.path):
         for role in choice.columns:
             require_known(role, (*UNITS, "protocol"), "data.file.columns")
-        keep = range(len(next(iter(table.values()))))
+        keep = list(range(len(next(iter(table.values())))))
         for name, value in choice.where.items():
             require_known(name, table, "data.file.where")
             keep = [k for k in keep if table[name][k] == value]
@@ -59,7 +59,9 @@ def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
 def beside(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The config with the path of its data file taken from `folder`, where it is relative."""
     data = config.get("data")
-    file = data.get("file") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return config
+    file = data.get("file")
     if not isinstance(file, dict) or not isinstance(file.get("path"), str):
         return config
     return {**config, "data": {**data, "file": {**file, "path": str(folder / file["path"])}}}
