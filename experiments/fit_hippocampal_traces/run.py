@@ -138,8 +138,8 @@ def score(path: Path, published: Path, fitted: dict[str, dict]) -> None:
             guesses = scale * np.asarray(ours[:n]), np.asarray(theirs[:n]), np.resize(y[:3], n)
             relative.append([rmse(guess, y) / np.abs(y).max() for guess in guesses])
     ours, theirs, repeated = np.median(np.reshape(relative, (-1, 3)), 0) if relative else (np.nan,) * 3
-    print(f"score {path.name}: {len(rows)} traces with a clamp and three events, "
-          f"{sum(n in fitted for n in rows)} fitted; median RMSE / largest deviation {ours:.4f}; published parameters {theirs:.4f}; first event repeated "
+    print(f"score {path.name}: {len(rows)} traces with a clamp and three events, {sum(n in fitted for n in rows)} fitted")
+    print(f"  median RMSE / largest deviation {ours:.4f}; published parameters {theirs:.4f}; first event repeated "
           f"{repeated:.4f}")
 
 
