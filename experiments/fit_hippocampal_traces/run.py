@@ -138,7 +138,8 @@ def score(path: Path, published: Path, fitted: dict[str, dict]) -> None:
             guesses = scale * np.asarray(ours[:n]), np.asarray(theirs[:n]), np.resize(y[:3], n)
             relative.append([rmse(guess, y) / np.abs(y).max() for guess in guesses])
     ours, theirs, repeated = np.median(np.reshape(relative, (-1, 3)), 0) if relative else (np.nan,) * 3
-    print(f"score {path.name}: {len(rows)} traces with a clamp and three events, {sum(n in fitted for n in rows)} fitted")
+    known = sum(name in fitted for name in rows)
+    print(f"score {path.name}: {len(rows)} traces with a clamp and three events, {known} of them fitted")
     print(f"  median RMSE / largest deviation {ours:.4f}; published parameters {theirs:.4f}; first event repeated "
           f"{repeated:.4f}")
 
