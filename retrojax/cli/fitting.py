@@ -9,6 +9,7 @@ from rich.console import Console
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitConfig, build, fit
+from retrojax.fit.data_config import beside
 from retrojax.io.config import read_yaml
 from retrojax.io.folder import write_atomic
 from retrojax.report.fit_figures import draw_fit
@@ -24,7 +25,7 @@ def execute_fit(file: Path, folder: Path, where: str, quiet: bool, as_json: bool
     A folder that holds the same fit is done again; another fit's folder is refused.
     """
     with naming_file(file):
-        config = validate(FitConfig, read_yaml(file), file)
+        config = validate(FitConfig, beside(read_yaml(file), file.parent), file)
         resolved = yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False)
         _claim(folder, resolved)
         if not (quiet or as_json):

@@ -75,9 +75,9 @@ def compile_batch(
     """Compile the minimisation of sum residuals(u, data)^2 within low <= u <= high, for B independent problems.
 
     Projected Levenberg-Marquardt: a coordinate at its bound whose gradient points outward is held; the others step by
-    (J'J + lambda diag J'J)^-1 J'r, cut at the bounds. Residuals and forward-mode Jacobian of a trial come from one pass,
-    and only J'J and J'r are kept, so memory is B x P^2 whatever the number of points. The loop ends when every problem
-    has converged. A problem whose trial is not finite steps back.
+    (J'J + lambda diag J'J)^-1 J'r, cut at the bounds. Residuals and forward-mode Jacobian of a trial come from one
+    pass, and only J'J and J'r are kept, so memory is B x P^2 whatever the number of points. The loop ends when every
+    problem has converged. A problem whose trial is not finite steps back.
 
     Why not `optimistix.least_squares` under `vmap`, as in `retrojax.fit.solve`: it has no bounds, and a bound reached
     through a logit is a plateau on which a start stays; and it factorises J by a library call per problem, where here
@@ -114,8 +114,14 @@ def compile_batch(
         curvature = s.curvature * free[:, None] * free
         scale = jnp.diag(curvature)
         damped = curvature + jnp.diag(s.damping * jnp.maximum(scale, 1e-9 * jnp.max(scale) + 1e-300) + held)
-        move = jnp.clip(_solve(damped, -gradient), -LARGEST_STEP, LARGEST_STEP)
-        trial = jnp.clip(s.u + move, lower, upper)
+        aimed = s.u + jnp.clip(_solve(damped, -gradient), -LARGEST_STEP, LARGEST_STEP)
+        # coordinates that would cross a bound stop there, and the others are solved for again, given that
+        stopped = (aimed < lower) | (aimed > upper) | held
+        fixed = jnp.where(stopped, jnp.clip(aimed, lower, upper) - s.u, 0.0)
+        loose = 1.0 - stopped
+        within = damped * loose[:, None] * loose + jnp.diag(1.0 * stopped)
+        others = _solve(within, -(gradient + s.curvature @ fixed) * loose)
+        trial = jnp.clip(s.u + fixed + jnp.clip(others, -LARGEST_STEP, LARGEST_STEP), lower, upper)
         move = trial - s.u
         decrease = -(2 * s.gradient @ move + move @ s.curvature @ move)
         loss, slope, bend = evaluate(trial, row)
@@ -124,8 +130,9 @@ def compile_batch(
         # a small predicted decrease says that the optimum is here only where damping does not shorten the step
         at_rest = (decrease <= tolerance * s.loss) & ((s.damping < 1e-2) | (jnp.max(jnp.abs(gradient)) == 0))
         converged = at_rest | (damping > DAMPING_LIMIT) | (s.loss == 0)
-        kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), (trial, loss, slope, bend), s[:4])
-        return _State(*kept, jnp.maximum(damping, 1e-12), s.steps + 1, converged)
+        new = _State(trial, loss, slope, bend, s.damping, s.steps, s.converged)
+        kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, s)
+        return kept._replace(damping=jnp.maximum(damping, 1e-12), steps=s.steps + 1, converged=converged)
 
     def one(start, row, most):
         u = jnp.clip(start, lower, upper)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from retrojax.engine.events import stack_tables
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.errors import InputError
+from retrojax.fit.data_config import PointsFile, points_from_file
 from retrojax.fit.problem import QUANTITIES, PairOutcome, Problem, uses_calcium
 from retrojax.fit.spec import Parameter, Spec, Transform, check_spec
 from retrojax.parts.choice import PartChoice, Section, make_part, quantity
@@ -48,12 +49,23 @@ class Assumption(Section):
 
 
 class Data(Section):
-    """The points, where they are from, and what is left out together for the held-out score."""
+    """The points, here or in a CSV file, where they are from, and what is left out together for the held-out score."""
 
     citation: str
     points: list[Point] = Field(min_length=1)
     assumptions: list[Assumption] = []
     hold_out: Literal["rate", "delta_t", "none"] = "rate"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_file(cls, given: Any) -> Any:
+        """Points of `file` take its place, so that what was fitted stands in the resolved config."""
+        if not isinstance(given, dict) or "file" not in given:
+            return given
+        if "points" in given:
+            raise InputError("points", "beside `file`", "points, or a file", "remove one of the two")
+        read = points_from_file(PointsFile.model_validate(given["file"]))
+        return {**{key: value for key, value in given.items() if key != "file"}, "points": read}
 
 
 class ProtocolChoice(Section):

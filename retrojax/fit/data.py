@@ -57,8 +57,8 @@ class Dataset(NamedTuple):
     def select(self, keep: Any) -> "Dataset":
         """The rows where `keep` [n] is true."""
         rows = np.flatnonzero(keep)
-        protocols, cell, condition = (tuple(field[k] for k in rows) for field in
-                                      (self.protocols, self.cell, self.condition))
+        protocols = tuple(self.protocols[k] for k in rows)
+        cell, condition = (tuple(field[k] for k in rows) for field in (self.cell, self.condition))
         sem = None if self.sem is None else self.sem[rows]
         return Dataset(protocols, self.values[rows], sem, self.n[rows], cell, condition, self.unit, self.clamp)
 
@@ -71,22 +71,30 @@ def read_csv(
     **Arguments**
 
     - `columns`: role -> `Column`. `value` is needed; `sem`, `n`, `cell`, `condition`, `clamp` may be there. Spike times
-      come from `label` with a protocols file, or from `rate` and `pulses` (a presynaptic train; by default one pulse per
-      column of values), with `delta_t` (pairs), and with `bursts` and `every` (bursts of `pulses` pairs).
+      come from `label` with a protocols file, or from `rate` and `pulses` (a presynaptic train; by default one pulse
+      per column of values), with `delta_t` (pairs), and with `bursts` and `every` (bursts of `pulses` pairs).
     - `protocols`: file that says what the labels mean (`protocols_by_label`).
 
     **Raises** `InputError` naming file, column and row for a missing column, a value that is blank, not a number or not
     finite, a standard error that is not positive, an unknown unit or label, and several clamp modes in one set.
     """
+    return from_table(read_table(path), columns, protocols, file=path)
+
+
+def read_table(path: str | PathLike) -> dict[str, list[str]]:
+    """Header -> texts of all rows of a CSV file, packed with gzip or not.
+
+    **Raises** `InputError` for a file that is not there, or without rows.
+    """
     path = Path(path)
-    with naming_file(path):
-        if not path.is_file():
-            raise InputError("data", str(path), "a CSV file", "check the path")
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-        table = {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
-    return from_table(table, columns, protocols, file=path)
+    if not path.is_file():
+        raise InputError("file", str(path), "a CSV file", "check the path")
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    if not rows:
+        raise InputError("rows", 0, "one row at least", "give a table with a header and rows", path)
+    return {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
 
 
 def from_table(
@@ -99,11 +107,8 @@ def from_table(
         if unknown or "value" not in columns:
             raise InputError("columns", unknown[0] if unknown else "no value", ", ".join(TEXT + NUMBERS),
                              "declare these roles, `value` among them")
-        sizes = {len(values) for values in table.values()}
-        if sizes in (set(), {0}):
-            raise InputError("rows", 0, "one row at least", "give a table with a header and rows")
-        numbers = {role: _numbers(table, role, columns[role]) for role in NUMBERS if role in columns}
-        texts = {role: _texts(table, role, columns[role]) for role in TEXT if role in columns}
+        numbers = {role: column_numbers(table, role, columns[role]) for role in NUMBERS if role in columns}
+        texts = {role: column_texts(table, role, columns[role]) for role in TEXT if role in columns}
         count = len(numbers["value"])
         sem = numbers.get("sem")
         if sem is not None:
@@ -169,7 +174,8 @@ def one_clamp(modes: Sequence[str]) -> str:
     return found[0]
 
 
-def _numbers(table: Mapping[str, Any], role: str, column: Column) -> np.ndarray:
+def column_numbers(table: Mapping[str, Any], role: str, column: Column) -> Float[np.ndarray, "n K"]:
+    """Numbers of the column or columns of one role, in the unit wanted; `InputError` for one that is not finite."""
     names = (column.name,) if isinstance(column.name, str) else column.name
     scale = to_unit(f"1 {column.unit}", column.to or BASE_UNITS.get(role, column.unit), f"columns.{role}.unit")
     raw = np.empty((len(_column(table, role, names[0])), len(names)))
@@ -185,7 +191,8 @@ def _numbers(table: Mapping[str, Any], role: str, column: Column) -> np.ndarray:
     return raw * scale
 
 
-def _texts(table: Mapping[str, Any], role: str, column: Column) -> tuple[str, ...]:
+def column_texts(table: Mapping[str, Any], role: str, column: Column) -> tuple[str, ...]:
+    """Texts of the column of one role."""
     name = column.name if isinstance(column.name, str) else column.name[0]
     return tuple(str(text) for text in _column(table, role, name))
 

@@ -20,7 +20,7 @@ TAIL = 1000.0
 class Labelled(NamedTuple):
     """One sweep of a protocol, and how often it is repeated.
 
-    - `pre`, `post`: spike times within a sweep [ms]. `repetitions`, `every`: count of sweeps, and from start to start [ms].
+    - `pre`, `post`: spike times within a sweep [ms]. `repetitions`, `every`: sweeps, and from start to start [ms].
     """
 
     pre: Float[np.ndarray, " K"]
@@ -38,8 +38,8 @@ class Labelled(NamedTuple):
 def protocols_by_label(path: str | PathLike) -> dict[str, Labelled]:
     """What the labels of a data file mean.
 
-    Two forms. YAML or JSON: `{label: {pre: [ms...], post: [ms...], repetitions: 60, every: 1000}}`. CSV: columns `label`,
-    `pre_ms`, `post_ms` (times of one sweep, apart by spaces or semicolons), `repetitions`, `every_ms`. `post`,
+    Two forms. YAML or JSON: `{label: {pre: [ms...], post: [ms...], repetitions: 60, every: 1000}}`. CSV: columns
+    `label`, `pre_ms`, `post_ms` (times of one sweep, apart by spaces or semicolons), `repetitions`, `every_ms`. `post`,
     `repetitions` and `every` may be absent.
 
     **Raises** `InputError` for a missing file, a label twice or without spikes, times that are not finite numbers in

@@ -10,7 +10,7 @@ from retrojax.types import PerRow
 
 
 class ThreeState(NamedTuple):
-    """`x`: recovered fraction; `y`: active fraction, proportional to the conductance; `u`: use before the next spike."""
+    """`x`: recovered fraction; `y`: active fraction, which follows the conductance; `u`: use before the next spike."""
 
     x: PerRow
     y: PerRow
@@ -49,10 +49,11 @@ class ThreeStateRelease(AbstractRelease):
     def flow(self, s: ThreeState, elapsed: PerRow) -> ThreeState:
         slow, fast = decay(elapsed, self.tau_rec), decay(elapsed, self.tau_d)
         difference = 1 / self.tau_rec - 1 / self.tau_d
-        close = jnp.abs(difference * elapsed) < 1e-6
+        z = difference * elapsed
+        close = jnp.abs(z) < 1e-6
         apart = (fast - slow) / (jnp.where(close, 1.0, difference) * self.tau_rec)
         # 1 - x is driven by y; in the limit of equal time constants the quotient loses its digits
-        driven = jnp.where(close, elapsed / self.tau_rec * fast, apart)
+        driven = jnp.where(close, elapsed / self.tau_rec * fast * (1 - z / 2), apart)
         missing = (1 - s.x) * slow + s.y * driven
         return ThreeState(1 - missing, s.y * fast, s.u * decay(elapsed, self.tau_fac))
 

@@ -1,4 +1,4 @@
-"""NWB files: conversion, offset, sweep order and pairing, evoked amplitudes, units; recordings of others where present."""
+"""NWB files: conversion, offset, sweep order and pairing, evoked amplitudes, units; files of others where present."""
 
 import datetime
 import os
@@ -31,10 +31,10 @@ def written(tmp_path):
     electrode = file.create_icephys_electrode(name="pipette", description="glass", device=device)
     for number, amplitudes in zip((10, 2, 1), AMPLITUDES[::-1], strict=True):
         file.add_acquisition(pynwb.icephys.CurrentClampSeries(
-            f"sweep_{number}", trace(amplitudes) - 10, electrode=electrode, gain=1.0, rate=10_000.0, conversion=1e-3,
-            offset=0.01))
+            name=f"sweep_{number}", data=trace(amplitudes) - 10, electrode=electrode, gain=1.0, rate=10_000.0,
+            conversion=1e-3, offset=0.01))
         file.add_stimulus(pynwb.icephys.CurrentClampStimulusSeries(
-            f"command_{number}", np.full(1200, float(number)), electrode=electrode, gain=1.0, rate=10_000.0,
+            name=f"command_{number}", data=np.full(1200, float(number)), electrode=electrode, gain=1.0, rate=10_000.0,
             conversion=1e-12))
     file.add_unit(id=7, spike_times=[0.5, 1.5])
     file.add_epoch(0.0, 2.0, ["sleep"])

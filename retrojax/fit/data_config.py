@@ -1,0 +1,67 @@
+"""Points of a fit config that stand in a CSV file instead of in the config."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from retrojax.errors import InputError, naming_file
+from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.parts.choice import Section
+from retrojax.validation import require_known
+
+UNITS = {"rate": "Hz", "delta_t": "ms", "mean": "1", "sem": "1", "n": "1"}
+
+
+class ColumnChoice(Section):
+    """A column that does not carry the name of its role, or not in its unit."""
+
+    name: str
+    unit: str | None = None
+
+
+class PointsFile(Section):
+    """A CSV file with one row per point: columns protocol, rate [Hz], delta_t [ms], mean, sem, n."""
+
+    path: str
+    columns: dict[str, ColumnChoice] = Field({}, description="role -> column, where the names differ")
+    protocol: str | None = Field(None, description="protocol of all rows, where no column names it")
+    where: dict[str, str] = Field({}, description="column -> value that rows must have to be used")
+
+
+def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
+    """The points of a file, as a config would hold them.
+
+    **Raises** `InputError` as `retrojax.fit.data.read_csv`, and where `where` leaves no row.
+    """
+    table = read_table(choice.path)
+    with naming_file(choice.path):
+        for role in choice.columns:
+            require_known(role, (*UNITS, "protocol"), "data.file.columns")
+        keep = list(range(len(next(iter(table.values())))))
+        for name, value in choice.where.items():
+            require_known(name, table, "data.file.where")
+            keep = [k for k in keep if table[name][k] == value]
+        if not keep:
+            raise InputError("data.file.where", str(choice.where), "conditions that some row meets", "relax them")
+        table = {name: [texts[k] for k in keep] for name, texts in table.items()}
+        columns = {role: choice.columns.get(role, ColumnChoice(name=role)) for role in (*UNITS, "protocol")}
+        points: list[dict[str, Any]] = [{} for _ in keep]
+        for role, unit in UNITS.items():
+            column = Column(columns[role].name, columns[role].unit or unit, unit)
+            for point, number in zip(points, column_numbers(table, role, column)[:, 0], strict=True):
+                point[role] = float(number)
+        protocol = Column(columns["protocol"].name)
+        names = [choice.protocol] * len(points) if choice.protocol else column_texts(table, "protocol", protocol)
+        return [{**point, "protocol": name} for point, name in zip(points, names, strict=True)]
+
+
+def beside(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The config with the path of its data file taken from `folder`, where it is relative."""
+    data = config.get("data")
+    if not isinstance(data, dict):
+        return config
+    file = data.get("file")
+    if not isinstance(file, dict) or not isinstance(file.get("path"), str):
+        return config
+    return {**config, "data": {**data, "file": {**file, "path": str(folder / file["path"])}}}

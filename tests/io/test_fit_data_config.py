@@ -1,0 +1,51 @@
+"""A fit config that names a CSV file holds the same points as one that spells them out."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from retrojax.errors import InputError
+from retrojax.fit import FitConfig
+from retrojax.fit.data_config import beside
+from retrojax.validation import validate
+
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
+INLINE = FitConfig.model_validate(CONFIG).data.points
+
+
+def write(folder: Path, **replace) -> dict:
+    """The config with its points moved to a file of other headers, lags in s, and a row of another paper."""
+    lines = ["kind,f,lag_s,mean,sem,n,paper"]
+    lines += [f"{p.protocol},{p.rate},{p.delta_t / 1e3},{p.mean},{p.sem},{p.n},Sjostrom" for p in INLINE]
+    (folder / "points.csv").write_text("\n".join([*lines, "single,1,0.01,9,1,1,other"]) + "\n")
+    file = {"path": "points.csv", "where": {"paper": "Sjostrom"},
+            "columns": {"protocol": {"name": "kind"}, "rate": {"name": "f"}, "delta_t": {"name": "lag_s", "unit": "s"}}}
+    data = {key: value for key, value in CONFIG["data"].items() if key != "points"}
+    return beside({**CONFIG, "data": {**data, "file": {**file, **replace}}}, folder)
+
+
+def test_the_file_gives_the_points_of_the_config(tmp_path):
+    read = validate(FitConfig, write(tmp_path)).data.points
+    assert len(read) == len(INLINE) == 10
+    for ours, theirs in zip(read, INLINE, strict=True):
+        assert ours.model_dump() == pytest.approx(theirs.model_dump())
+
+
+@pytest.mark.parametrize(("replace", "words"), [
+    ({"path": "pionts.csv"}, "pionts.csv"),
+    ({"where": {"paper": "nobody"}}, "some row meets"),
+    ({"where": {"papr": "x"}}, "did you mean 'paper'"),
+    ({"columns": {"delta_tt": {"name": "lag_s"}}}, "did you mean 'delta_t'"),
+    ({"columns": {}}, "columns.rate = 'rate'"),
+    ({"protocl": "single"}, "protocl"),
+])
+def test_one_refusal_per_mistake(tmp_path, replace, words):
+    with pytest.raises(InputError, match=words):
+        validate(FitConfig, write(tmp_path, **replace))
+
+
+def test_points_and_file_together_are_refused(tmp_path):
+    config = write(tmp_path)
+    with pytest.raises(InputError, match="points, or a file"):
+        validate(FitConfig, {**config, "data": {**config["data"], "points": CONFIG["data"]["points"]}})
