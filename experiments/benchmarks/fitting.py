@@ -36,7 +36,7 @@ from retrojax.protocols import pairs
 from retrojax.testing import recordings
 
 TABLE, LAYER_5 = "stdp_neocortex_pairs/paired_recordings.csv", ("L5TTPC>L5TTPC",)
-SEEDS, STARTS, WITHIN, MOST, ANY = 10, 4, 1.01, 30_000, 1e300
+SEEDS, STARTS, WITHIN, MOST, ANY = 10, 2, 1.01, 30_000, 1e300
 
 
 def line(name: str, **values: object) -> None:
@@ -189,7 +189,7 @@ def against_search(problem: Problem) -> None:
     }
     for run in methods.values():
         run(99, ANY)  # compiles, and stops at the first loss there is
-    best = min(methods["least_squares"](1000 + batch, ANY)[2] for batch in range(16))
+    best = min(methods["least_squares"](1000 + batch, ANY)[2] for batch in range(32))
     results = {name: [run(seed, WITHIN * best) for seed in range(1, SEEDS + 1)] for name, run in methods.items()}
     middle = {name: np.median(np.array(rows), axis=0) for name, rows in results.items()}
     ours = middle["least_squares"]

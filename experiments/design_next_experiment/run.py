@@ -12,7 +12,6 @@ with p(y | rule) the mean over all draws of the rule. All candidates and draws r
 Both rules are wrong to some degree: the numbers hold for the choice between these two.
 """
 
-import json
 from pathlib import Path
 
 import jax
@@ -144,7 +143,6 @@ def main() -> None:
         print(f"{problem.labels[k]:<28} {gain[k] / np.log(2):.2f} bit; {means}; right in {100 * share[k]:.0f} %")
     print(f"best repeat: {done[int(repeat_gain.argmax())].label}, {repeat_gain.max() / np.log(2):.2f} bit")
     draw(gain)
-    (HERE / "ranking.json").write_text(json.dumps({problem.labels[k]: float(gain[k]) for k in order}, indent=1) + "\n")
     far = information(np.zeros((1, 9)), np.full((1, 9), 20 * NOISE), rng)[0]
     paper = "Lindley 1956; Box & Hill 1967"
     write_targets([

@@ -11,9 +11,15 @@ chi2 is minus twice the log-likelihood of the means with their SEM, up to a cons
 
 The pathways oppose one another at the same protocol, so shared gains could not describe them. With one row, the gains
 of L2/3 to layer 5 are known by that row and their prior only.
+
+What came out. The retrograde model has the smallest misfit of the five, on 24 and on 37 rows, but with 12 parameters it
+does not predict a paper it has not seen: without the Sjostrom rows nine others are left, and without Markram's the lags
+of 5 ms. Held out, only the triplet rules, with five parameters, do better than the mean of the other papers; the unified
+rule does not either. Thresholds on calcium make the loss rough: few starts reach the lowest value. Nor can the data
+separate the gains of nitric oxide and 2-AG from their time constants (printed). The recovery target asks the median of
+eight synthetic fits for 20 %, which is tighter than some parameters called identified (within a factor of 2) are known.
 """
 
-import json
 from pathlib import Path
 
 import jax
@@ -71,7 +77,6 @@ def score(given: Recordings, fits: dict[str, FitResult], pathways: tuple[str, ..
     constant_part = float(np.sum(np.log(2 * np.pi * problem.sem**2)))
     for name, value in scores.items():
         print(f"  {name:<20} chi2 {value:9.2f}   log-likelihood {-(value + constant_part) / 2:9.2f}")
-    (HERE / "score.json").write_text(json.dumps({"rows": len(used), "chi2": scores}, indent=1) + "\n")
 
 
 def table(layer_5: dict[str, FitResult], everything: dict[str, FitResult]) -> None:

@@ -72,13 +72,26 @@ def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> I
         distance[number] = np.max(np.abs((other - mine) / parameter.spread if identity else np.log(other / mine)))
         if distance[number] > KNOWN_WITHIN:
             low, high = np.min(good[:, number]), np.max(good[:, number])
-            words.append(f"{path.rsplit('.', 1)[-1]} from {low:.3g} to {high:.3g} fits about as well (loss within 1)")
+            words.append(f"{_short(path)} from {low:.3g} to {high:.3g} fits about as well (loss within 1)")
     return Identified(distance, tuple(words))
 
 
+<<<<<<< HEAD
+=======
+def _relative_slope(parameter, value: float) -> float:
+    return 1 / parameter.spread if parameter.transform.kind == "identity" else slope(parameter, value)
+
+
+def _short(path: str) -> str:
+    """Last name of a dotted path, with its number where it is one of several."""
+    parts = path.split(".")
+    return ".".join(parts[-2:]) if parts[-1].isdigit() and len(parts) > 1 else parts[-1]
+
+
+>>>>>>> fitc
 def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:
     """`tau_x_plus x c_plus^0.9 is not determined (one standard deviation is a factor of 7)`."""
-    names = [path.rsplit(".", 1)[-1] for path in spec]
+    names = [_short(path) for path in spec]
     powers = vector / vector[np.argmax(np.abs(vector))]
     order = [number for number in np.argsort(-np.abs(powers), kind="stable") if abs(powers[number]) >= 0.15]
     terms = [names[number] + _power(powers[number]) for number in order]
