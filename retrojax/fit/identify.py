@@ -76,19 +76,12 @@ def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> I
     return Identified(distance, tuple(words))
 
 
-<<<<<<< HEAD
-=======
-def _relative_slope(parameter, value: float) -> float:
-    return 1 / parameter.spread if parameter.transform.kind == "identity" else slope(parameter, value)
-
-
 def _short(path: str) -> str:
     """Last name of a dotted path, with its number where it is one of several."""
     parts = path.split(".")
     return ".".join(parts[-2:]) if parts[-1].isdigit() and len(parts) > 1 else parts[-1]
 
 
->>>>>>> fitc
 def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:
     """`tau_x_plus x c_plus^0.9 is not determined (one standard deviation is a factor of 7)`."""
     names = [_short(path) for path in spec]
