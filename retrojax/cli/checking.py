@@ -42,18 +42,18 @@ def _schedule(plan: Plan) -> str:
 def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
     if not plan.messengers:
         return
-    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "reach (voxels)",
-                  "made by", "own-spine memory",
-                  title="Messengers: reach = sqrt(D*/loss); loss with what is converted, at low concentration")
+    table = Table("messenger", "step (ms)", "D* (um2/ms)", "loss (1/s)", "sink", "reach (um)", "in voxels",
+                  title="Messengers: reach = sqrt(D*/loss), with what is converted, at low concentration")
     lost = total_loss(plan.messengers, plan.reactions)
-    for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
+    for name, values in plan.messengers.items():
         reach = reach_of(values["diffusion"], lost[name])
         table.add_row(name, f"{values['step']:g}", f"{values['diffusion']:.4g}", f"{1000 * lost[name]:.4g}",
-                      values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}",
-                      _makers(plan, name, values), f"{steps} steps")
+                      values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}")
     console.print(table)
-    for name, values in plan.messengers.items():
+    for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
         needed = regime(plan.grid, values["diffusion"], lost[name])
+        console.print(f"{name}: made by {_makers(plan, name, values)}; a terminal remembers its own spine for {steps} "
+                      f"field steps", highlight=False, soft_wrap=True)
         console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
     for every in sorted(set(plan.clocks.every)):
         group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
