@@ -91,7 +91,7 @@ def test_a_single_synapse_under_a_drug():
         ("{target: inhibition}", ("interventions.0.multiply", "missing")),
         ("{target: inhibition, multiply: 2, onset: 1 s}", ("interventions.0.onset", "other kind")),
         ('{drug: AM251, dose: "2 uM", from: 9 s, until: 3 s}', ("interventions.0.until", "after 9000 ms")),
-        ('{drug: URB597, dose: "1 uM"}', ("interventions.0.drug", "messengers.AEA.loss")),
+        ('{drug: URB597, dose: "1 uM"}', ("interventions.0.drug", "messengers.anandamide.loss")),
     ],
 )
 def test_what_cannot_be_applied_is_refused(intervention, parts):
