@@ -14,7 +14,7 @@ of L2/3 to layer 5 are known by that row and their prior only.
 
 What came out. The retrograde model has the smallest misfit of the five, on 24 and on 37 rows, but with 12 parameters it
 does not predict a paper it has not seen: without the Sjostrom rows nine others are left, and without Markram's the lags
-of 5 ms. Held out, only the triplet rules, with five parameters, do better than the mean of the other papers; the unified
+of 5 ms. Held out, only the triplet rules, with five parameters, beat the mean of the other papers; the unified
 rule does not either. Thresholds on calcium make the loss rough: few starts reach the lowest value. Nor can the data
 separate the gains of nitric oxide and 2-AG from their time constants (printed). The recovery target asks the median of
 eight synthetic fits for 20 %, which is tighter than some parameters called identified (within a factor of 2) are known.
