@@ -12,12 +12,13 @@ chi2 is minus twice the log-likelihood of the means with their SEM, up to a cons
 The pathways oppose one another at the same protocol, so shared gains could not describe them. With one row, the gains
 of L2/3 to layer 5 are known by that row and their prior only.
 
-What came out. The retrograde model has the smallest misfit of the five, on 24 and on 37 rows, but with 12 parameters it
-does not predict a paper it has not seen: without the Sjostrom rows nine others are left, and without Markram's the lags
-of 5 ms. Held out, only the triplet rules, with five parameters, beat the mean of the other papers; the unified
-rule does not either. Thresholds on calcium make the loss rough: few starts reach the lowest value. Nor can the data
-separate the gains of nitric oxide and 2-AG from their time constants (printed). The recovery target asks the median of
-eight synthetic fits for 20 %, which is tighter than some parameters called identified (within a factor of 2) are known.
+What came out. The retrograde model has the smallest misfit on the 37 rows, but with 12 parameters on 24 rows it does
+not predict a paper it has not seen: without the Sjostrom rows nine others are left, and without Markram's no lag of 5
+ms. Held out, only the triplet rules, with five parameters, do better than the mean of the other papers, and on the 24
+rows the nearest-spike triplets fit best of all. Thresholds on calcium make the loss rough: few starts reach the
+lowest value. Nor can the data separate the gain of nitric oxide from its time constants (printed). The recovery
+target asks the median of eight synthetic fits for 20 %, which is tighter than some parameters called identified
+(within a factor of 2).
 """
 
 from pathlib import Path
