@@ -7,10 +7,11 @@ from rich.table import Table
 
 from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
+from retrojax.io.maps import free_medium
 from retrojax.io.parts import total_loss
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
-from retrojax.space import reach_of, regime, wall_warning
+from retrojax.space import reach_of, regime, wall_warning, work_needed
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -53,8 +54,14 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
         needed = regime(plan.grid, values["diffusion"], lost[name])
         console.print(f"{name}: made by {_makers(plan, name, values)}; a terminal remembers its own spine for {steps} "
-                      f"field steps", highlight=False, soft_wrap=True)
+                      "field steps", highlight=False, soft_wrap=True)
         console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
+    for name, maps in plan.maps.items():
+        values = plan.messengers[name]
+        steps, terms = work_needed(plan.grid, free_medium(values, maps), values["diffusion"], values["step"],
+                                   margin=1.0)
+        console.print(f"{name}: maps of the medium, {steps} part{'s' * (steps > 1)} of at most {terms} terms per field "
+                      "step; numbers above are means of the maps", highlight=False, soft_wrap=True)
     for every in sorted(set(plan.clocks.every)):
         group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
         tick = config.dt * plan.clocks.steps

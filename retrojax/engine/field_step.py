@@ -1,5 +1,6 @@
 """The field step: synthesis, deposit, diffusion, sampling, receptors - for one messenger at its own clock."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ from jaxtyping import Float
 
 from retrojax.engine.kernel import apply_changes
 from retrojax.engine.model import Model, NetworkState, Tissue
-from retrojax.engine.reactions import Pools, TransportPlan, linear_loss, plan_transport, transport
+from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
+from retrojax.engine.transport import TransportPlan, own_at, room, room_at
 from retrojax.errors import ErrorBit
 from retrojax.space import correction_kernel, deposit, from_fixed, own_spine, sample, to_fixed
 from retrojax.types import Field, PerRow, Rows, Scalar
@@ -61,9 +63,10 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
                           per_voxel / (volume * plan_.elapsed))
         field = pools.fields[which]
         emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
-        own = own_spine(plan_.near, tissue.near, emitted)
-        amount = jnp.maximum(sample(tissue.boutons, field) + own, 0.0)
-        concentration = amount / messenger.volume_fraction
+        at_boutons = functools.partial(sample, tissue.boutons)
+        own = own_at(messenger, own_spine(plan_.near, tissue.near, emitted), at_boutons)
+        amount = jnp.maximum(at_boutons(field) + own, 0.0)
+        concentration = amount / room_at(messenger, at_boutons)
         synapses = sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
@@ -95,15 +98,17 @@ def settle_receptors(
     """Synapses whose receptors are in balance with the messengers that are there at rest; host only."""
     for messenger, field in zip(model.messengers, fields, strict=True):
         if float(jnp.max(field)) > 0:
-            conc = jnp.maximum(at_boutons(field), 0.0) / messenger.volume_fraction
+            conc = jnp.maximum(at_boutons(field), 0.0) / room_at(messenger, at_boutons)
             state = sense(model.synapse, state, messenger.name, conc, jnp.asarray(BALANCE_MS))
     return state
 
 
 def resting_levels(model: Model, fields: tuple[Field, ...]) -> Float[jax.Array, "M 3"]:
     """Concentrations at the start [nM]: the mean over the box for the mean at boutons, and the largest anywhere."""
-    rows = [jnp.stack([jnp.mean(f), jnp.mean(f), jnp.max(f)]) / m.volume_fraction
-            for m, f in zip(model.messengers, fields, strict=True)]
+    rows = []
+    for m, f in zip(model.messengers, fields, strict=True):
+        mean = jnp.mean(f) / m.volume_fraction
+        rows.append(jnp.stack([mean, mean, jnp.max(f / room(m))]))
     return jnp.stack(rows) if rows else jnp.zeros((0, 3))
 
 

@@ -45,13 +45,26 @@ class Saturable(eqx.Module):
     level: Scalar
 
 
+class Maps(eqx.Module):
+    """What differs from voxel to voxel, as factors on the numbers of a messenger, [X, Y, Z].
+
+    - `fraction`: on its volume fraction, with a mean of 1. `tortuosity`: on its tortuosity, D* by its square.
+    - `sink`: on the rates at which the fluid of a voxel loses it by its record, first-order and saturable.
+    """
+
+    fraction: Field
+    tortuosity: Field
+    sink: Field
+
+
 class Messenger(eqx.Module):
     """A messenger in its medium.
 
     - `diffusion`: effective coefficient D* [um^2/ms]. `loss`: first-order rate [1/ms].
-    - `volume_fraction`: of the space it occupies. `name`: static.
+    - `volume_fraction`: of the space it occupies; the mean over the box if there are maps. `name`: static.
     - `tonic`: source everywhere, of amount per tissue volume [nM/ms]; None for none.
     - `saturable`: Michaelis-Menten loss besides; None for none.
+    - `maps`: of the medium; None where it is uniform.
     """
 
     name: str = eqx.field(static=True)
@@ -60,6 +73,7 @@ class Messenger(eqx.Module):
     volume_fraction: Scalar
     tonic: Scalar | None = None
     saturable: Saturable | None = None
+    maps: Maps | None = None
 
 
 class Reaction(eqx.Module):

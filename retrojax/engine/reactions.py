@@ -7,34 +7,18 @@ converted is exact; of its product, only the time course *within* a step is repl
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
 from retrojax.engine.model import Messenger, Model, Reaction
-from retrojax.space import (
-    Grid,
-    Propagator,
-    advance,
-    advance_with_exposure,
-    bilinear,
-    exposure_gain,
-    michaelis_menten,
-    plan,
-    quadratic,
-)
+from retrojax.engine.transport import TransportPlan, everywhere, make_plan, room, spread, spread_with_exposure
+from retrojax.numerics import phi1
+from retrojax.space import Grid, bilinear, michaelis_menten, quadratic
 from retrojax.types import Field, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
-
-
-class TransportPlan(NamedTuple):
-    """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
-    something comes of what it loses (`exposure_gain`)."""
-
-    propagator: Propagator
-    exposure: tuple[jax.Array, ...] | None
-    elapsed: Scalar
 
 
 class Pools(NamedTuple):
@@ -63,11 +47,18 @@ def yields(model: Model, which: int) -> bool:
     return any(r.source == which and r.product is not None and r.kind in ("loss", "first") for r in model.reactions)
 
 
+def splits_loss(model: Model, which: int) -> bool:
+    """Whether first-order loss is split off transport: something comes of it, and no time integral of the field is at
+    hand to say how much, as on maps."""
+    return yields(model, which) and model.messengers[which].maps is not None
+
+
 def plan_transport(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
     """The plan for field steps of `elapsed` ms."""
-    propagator = plan(grid, model.messengers[which].diffusion, first_order_loss(model, which), elapsed)
-    gain = exposure_gain(propagator, elapsed) if yields(model, which) else None
-    return TransportPlan(propagator, gain, elapsed)
+    loss, messenger = first_order_loss(model, which), model.messengers[which]
+    split = splits_loss(model, which)
+    return make_plan(messenger, grid, jnp.zeros_like(loss) if split else loss, elapsed,
+                     yields(model, which) and not split)
 
 
 def no_pending(model: Model, grid: Grid) -> tuple[jax.Array, ...]:
@@ -83,20 +74,21 @@ def transport(model: Model, plan_: TransportPlan, which: int, pools: Pools, sour
 
     - `source`: what spines made, per voxel [nM/ms], constant over the step.
 
-    What is not linear in the messenger is split off by halves before and after (Strang 1968 SIAM J Numer Anal 5:506).
+    What is not linear in the messenger, and loss that yields something on maps, is split off by halves before and after
+    (Strang 1968 SIAM J Numer Anal 5:506).
     """
     messenger, fields, pending = model.messengers[which], list(pools.fields), list(pools.pending)
     if messenger.tonic is not None:
-        source = source + messenger.tonic
+        source = source + everywhere(messenger, messenger.tonic)
     if pending[which].size:
         source = source + pending[which] / plan_.elapsed
         pending[which] = jnp.zeros_like(pending[which])
     pools = _reacted(model, which, Pools(tuple(fields), tuple(pending)), plan_.elapsed / 2)
     fields, pending = list(pools.fields), list(pools.pending)
     if plan_.exposure is None:
-        fields[which] = advance(plan_.propagator, fields[which], source)
+        fields[which] = spread(plan_, fields[which], source)
     else:
-        fields[which], spent = advance_with_exposure(plan_.propagator, plan_.exposure, fields[which], source)
+        fields[which], spent = spread_with_exposure(plan_, fields[which], source)
         for r in model.reactions:
             if r.source == which and r.product is not None and r.kind in ("loss", "first"):
                 rate = messenger.loss if r.kind == "loss" else r.rate
@@ -105,7 +97,7 @@ def transport(model: Model, plan_: TransportPlan, which: int, pools: Pools, sour
 
 
 def _reacted(model: Model, which: int, pools: Pools, elapsed: Scalar) -> Pools:
-    """What is not linear in messenger number `which`, voxel by voxel."""
+    """What transport leaves out of messenger number `which`, voxel by voxel."""
     messenger, fields, pending = model.messengers[which], list(pools.fields), list(pools.pending)
 
     def give(reaction: Reaction, amount) -> None:
@@ -117,13 +109,21 @@ def _reacted(model: Model, which: int, pools: Pools, elapsed: Scalar) -> Pools:
         for r in (r for r in model.reactions if r.source == which and r.kind == "loss"):
             give(r, fields[which] - left)
         fields[which] = left
+    if splits_loss(model, which):
+        assert messenger.maps is not None
+        own, held = messenger.loss * messenger.maps.sink, fields[which]
+        rate = own + (first_order_loss(model, which) - messenger.loss)
+        spent = held * elapsed * phi1(rate * elapsed)
+        fields[which] = held - rate * spent
+        for r in (r for r in model.reactions if r.source == which and r.kind in ("loss", "first")):
+            give(r, (own if r.kind == "loss" else r.rate) * spent)
     for r in model.reactions:
         if r.source == which and r.kind == "catalysed" and r.catalyst is not None:
-            partner = fields[r.catalyst] / model.messengers[r.catalyst].volume_fraction
+            partner = fields[r.catalyst] / room(model.messengers[r.catalyst])
             fields[which], gone = bilinear(fields[which], r.rate, partner, elapsed)
             give(r, gone)
         elif r.source == which and r.kind == "second":
-            fields[which], gone = quadratic(fields[which], r.rate, messenger.volume_fraction, elapsed)
+            fields[which], gone = quadratic(fields[which], r.rate, room(messenger), elapsed)
             give(r, gone)
     return Pools(tuple(fields), tuple(pending))
 
@@ -131,9 +131,11 @@ def _reacted(model: Model, which: int, pools: Pools, elapsed: Scalar) -> Pools:
 def saturated(messenger: Messenger, field: Field, elapsed: Scalar) -> Field:
     """Amounts after Michaelis-Menten loss alone; an amount below 0 by rounding stays."""
     assert messenger.saturable is not None
-    level = jnp.maximum(field, 0.0) / messenger.volume_fraction
-    left = michaelis_menten(level, messenger.saturable.vmax * elapsed, messenger.saturable.km)
-    return jnp.where(field > 0, left * messenger.volume_fraction, field)
+    inside, vmax = room(messenger), messenger.saturable.vmax
+    if messenger.maps is not None:
+        vmax = vmax * messenger.maps.sink
+    left = michaelis_menten(jnp.maximum(field, 0.0) / inside, vmax * elapsed, messenger.saturable.km)
+    return jnp.where(field > 0, left * inside, field)
 
 
 def resting_release(model: Model, which: int, count: int) -> np.ndarray:
@@ -163,16 +165,30 @@ def resting_fields(model: Model, grid: Grid, spines: Int[np.ndarray, " S"]) -> t
         loss = first_order_loss(model, which)
         if messenger.saturable is not None:
             loss = loss + messenger.saturable.vmax / (messenger.saturable.km + messenger.saturable.level)
-        source = sources[which] if messenger.tonic is None else sources[which] + messenger.tonic
-        # after 100 time constants nothing is left of the start
-        settled = plan(grid, messenger.diffusion, loss, 100.0 / jnp.maximum(loss, 1e-12))
-        field = jnp.where(loss > 0, advance(settled, jnp.zeros(grid.shape), source), 0.0)
+        source = sources[which]
+        if messenger.tonic is not None:
+            source = source + everywhere(messenger, messenger.tonic)
+        field = _settled(messenger, grid, loss, source)
         fields.append(field)
         for r in model.reactions:
             if r.source == which and r.product is not None and r.kind in ("loss", "first"):
                 rate = r.rate if r.kind == "first" else loss - first_order_loss(model, which) + messenger.loss
+                if r.kind == "loss" and messenger.maps is not None:
+                    rate = rate * messenger.maps.sink
                 sources[r.product] = sources[r.product] + r.share * rate * field
     return tuple(fields)
+
+
+def _settled(messenger: Messenger, grid: Grid, loss: Scalar, source: Field) -> Field:
+    """The field that a source keeps up, or 0 without a source or loss; host only."""
+    nothing = jnp.zeros(grid.shape)
+    if not float(loss) > 0 or not float(jnp.max(source)) > 0:
+        return nothing
+    if messenger.saturable is not None:  # its loss follows the map like the first-order one of the record
+        more = messenger.saturable.vmax / (messenger.saturable.km + messenger.saturable.level)
+        messenger = eqx.tree_at(lambda m: m.loss, messenger, messenger.loss + more)
+    # after 100 time constants nothing is left of the start
+    return spread(make_plan(messenger, grid, loss, 100.0 / loss, False), nothing, source)
 
 
 def in_order(reactions: list[tuple[str, str | None]], names: list[str]) -> list[str]:

@@ -12,12 +12,13 @@ import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
 from retrojax.engine.lazy.assemble import Space, build_lazy, check_parts, plan_times
-from retrojax.engine.model import Clocks, Model, Reaction
+from retrojax.engine.model import Clocks, Maps, Model, Reaction
 from retrojax.engine.reactions import in_order
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.engine.schedules import AnyState, AnyTissue, Clocked, Lazy, Schedule
 from retrojax.errors import InputError, naming_file
 from retrojax.io.circuit import Cells, gather_cells, wire
+from retrojax.io.maps import check_stages, load_maps, mapped
 from retrojax.io.parts import (
     make_messengers,
     make_neurons,
@@ -63,6 +64,7 @@ def naming(function):
 class Plan:
     """What a run will be, before any large array exists: enough for `check`.
 
+    - `messengers`: numbers of each; `maps` of those in the extracellular space, as factors on the numbers.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
     """
 
@@ -77,6 +79,7 @@ class Plan:
     refused: str | None
     synapse: Synapse
     messengers: dict[str, dict]
+    maps: dict[str, Maps]
     reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
     sizes: Sizes
@@ -128,9 +131,10 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     order = in_order([(r.source, r.product) for r in config.reactions], list(config.messengers))
     values = {name: messenger_values(config.messengers[name], file) for name in order}
     reactions = make_reactions(config.reactions, order, file)
+    grid = _grid(config, np.concatenate([spines, boutons]))
+    values, maps = _mapped(config, grid, values)
     lost = total_loss(values, reactions)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
-    grid = _grid(config, np.concatenate([spines, boutons]))
     near = tuple(
         steps_needed(grid, v["diffusion"], lost[name], v["step"], place.bouton_distance) for name, v in values.items()
     )
@@ -142,7 +146,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                reactions, near, sizes)
+                maps, reactions, near, sizes)
 
 
 @naming
@@ -154,7 +158,7 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         dt=jnp.asarray(config.dt, float), synapse=synapse, weight=jnp.asarray(plan.wiring.weight, float),
         fixed_weight=jnp.asarray(plan.wiring.fixed_weight, float), inhibition=jnp.asarray(1.0, float),
         neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan),
-        messengers=make_messengers(plan.messengers, plan.reactions), reactions=plan.reactions,
+        messengers=make_messengers(plan.messengers, plan.reactions, plan.maps), reactions=plan.reactions,
         background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
     )
     tissue, state = _arrays(plan, model)
@@ -209,6 +213,18 @@ def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
     if section.shape is not None:
         return Grid(section.shape, spacing, section.origin or (0.0, 0.0, 0.0), boundary)
     return Grid.around(sites, spacing, section.margin, boundary)
+
+
+def _mapped(
+    config: RunConfig, grid: Grid, values: dict[str, dict]
+) -> tuple[dict[str, dict], dict[str, Maps]]:
+    """Messengers in the medium of the config's maps, if it has any."""
+    if config.grid.maps is None:
+        return values, {}
+    values, maps = mapped(values, load_maps(config.grid.maps.file, grid, list(values)))
+    stages = {} if config.sleep is None else config.sleep.stages
+    check_stages(maps, {name: stage.volume_fraction for name, stage in stages.items() if stage.volume_fraction})
+    return values, maps
 
 
 def _synapse(config: RunConfig, wiring: Wiring, messengers: dict[str, dict], file: Path | None) -> Synapse:

@@ -73,6 +73,9 @@ def _absolute(config: RunConfig, folder: Path) -> RunConfig:
     if config.sleep:
         update["sleep"] = config.sleep.model_copy(
             update={"hypnogram": found(config.sleep.hypnogram, "sleep.hypnogram")})
+    if config.grid.maps:
+        maps = config.grid.maps.model_copy(update={"file": found(config.grid.maps.file, "grid.maps.file")})
+        update["grid"] = config.grid.model_copy(update={"maps": maps})
     return config.model_copy(update=update)
 
 

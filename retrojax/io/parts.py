@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.model import Messenger, Reaction, Saturable
+from retrojax.engine.model import Maps, Messenger, Reaction, Saturable
 from retrojax.errors import InputError
 from retrojax.io.schema import MessengerSection, ReactionSection
 from retrojax.messengers import SYNTHESIS_KINDS, load_record
@@ -96,7 +96,9 @@ def _reaction(section: ReactionSection, names: list[str], field: str, file: Path
                     jnp.asarray(section.share, float), number(section.catalyst))
 
 
-def make_messengers(values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...]) -> tuple[Messenger, ...]:
+def make_messengers(
+    values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps]
+) -> tuple[Messenger, ...]:
     """Messengers in their medium, with the tonic sources that keep up their resting levels.
 
         source = volume_fraction (k + Vmax/(Km + c)) c - what comes of other messengers at their resting levels >= 0
@@ -119,7 +121,8 @@ def make_messengers(values: dict[str, dict[str, Any]], reactions: tuple[Reaction
         found.append(Messenger(
             names[place], number(v["diffusion"]), number(v["loss"]), number(fraction),
             number(max(fraction * lost * level - gained, 0.0)) if level > 0 else None,
-            Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None))
+            Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None,
+            maps.get(names[place])))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 
 from retrojax.engine.driver import Chunk
+from retrojax.engine.transport import room
 from retrojax.io.build import Simulation
 
 SPIKE_CHUNK = 1 << 16
@@ -99,7 +100,7 @@ class Recorder:
             _array(root, name)[place] = values
         _array(root, "rate")[place] = self.counts / seconds if seconds else np.zeros(self.counts.size)
         if self.simulation.plan.config.record.fields and state.fields:
-            fractions = [float(m.volume_fraction) for m in model.messengers]
+            fractions = [np.asarray(room(m)) for m in model.messengers]
             fields = [np.asarray(f) / a for f, a in zip(state.fields, fractions, strict=True)]
             _array(root, "conc")[place] = np.stack(fields)
 

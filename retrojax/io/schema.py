@@ -122,14 +122,21 @@ class ReactionSection(Section):
     share: Factor = 1.0
 
 
+class MapsSection(Section):
+    """Maps of the extracellular space: an `.npz` file of arrays with the shape of the grid (`retrojax.io.maps`)."""
+
+    file: Path
+
+
 class GridSection(Section):
-    """The box: given by `size` and `origin`, or else put around all sites with a margin."""
+    """The box: given by `shape` and `origin`, or else put around all sites with a margin."""
 
     spacing: Length = 4.0
     margin: Margin = 4.0
     origin: tuple[float, float, float] | None = None
     shape: tuple[int, int, int] | None = None
     boundary: list[Literal["no-flux", "periodic", "absorbing"]] = ["no-flux", "no-flux", "no-flux"]
+    maps: MapsSection | None = None
 
 
 class Stage(Section):

@@ -64,7 +64,7 @@ def bilinear(
 
 
 def quadratic(
-    amount: Float[Array, "..."], rate: Scalar, volume_fraction: Scalar, elapsed: Scalar
+    amount: Float[Array, "..."], rate: Scalar, volume_fraction: Float[Array, "..."], elapsed: Scalar
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """What is left, and what has reacted, of a messenger lost in proportion to its concentration squared.
 
@@ -73,7 +73,7 @@ def quadratic(
     **Arguments**
 
     - `amount`: volume fraction x concentration c [nM]. `rate`: [1/(nM ms)].
-    - `volume_fraction`: of the space it occupies.
+    - `volume_fraction`: of the space it occupies, one number or a map.
     """
     strength = rate * jnp.maximum(amount, 0.0) / volume_fraction * elapsed
     gone = amount * strength / (1 + strength)

@@ -17,6 +17,7 @@ from retrojax.engine.lazy.stock import take_stock
 from retrojax.engine.model import Model
 from retrojax.engine.reactions import Pools, transport
 from retrojax.engine.rows import Synapse, SynapseState
+from retrojax.engine.transport import own_at, room, room_at
 from retrojax.errors import ErrorBit
 from retrojax.space import from_fixed, own_spine, to_fixed
 from retrojax.types import Scalar
@@ -110,17 +111,19 @@ def concentration(
 ) -> Float[Array, "B slot"]:
     """Concentration at every bouton [nM]."""
     _, voxels = tissue.space
-    amount = state.fields[which].reshape(-1)[voxels.spines if voxels.boutons is None else voxels.boutons]
+    messenger, places = model.messengers[which], voxels.spines if voxels.boutons is None else voxels.boutons
+    at_boutons = lambda field: field.reshape(-1)[places]  # noqa: E731
+    amount = at_boutons(state.fields[which])
     if voxels.near is not None:
-        amount = amount + own_spine(plan.near, voxels.near, state.emitted[which])
-    return jnp.maximum(amount, 0.0) / model.messengers[which].volume_fraction
+        amount = amount + own_at(messenger, own_spine(plan.near, voxels.near, state.emitted[which]), at_boutons)
+    return jnp.maximum(amount, 0.0) / room_at(messenger, at_boutons)
 
 
 def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:
     """Mean over the box, mean and maximum over the boutons [nM]."""
     _, voxels = tissue.space
     if voxels.near is None:  # boutons of one voxel see the same, so counting them per voxel will do
-        count, conc = voxels.crowd, jnp.maximum(field.reshape(-1), 0.0) / messenger.volume_fraction
+        count, conc = voxels.crowd, (jnp.maximum(field, 0.0) / room(messenger)).reshape(-1)
     else:
         count = tissue.plastic.post >= 0
     mean = jnp.sum(conc * count) / jnp.maximum(jnp.sum(count), 1)

@@ -1,0 +1,95 @@
+"""How one messenger spreads in a field step: on uniform tissue, or through maps of it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from retrojax.engine.model import Messenger
+from retrojax.space import (
+    Grid,
+    MapPropagator,
+    Medium,
+    Propagator,
+    advance,
+    advance_maps,
+    advance_with_exposure,
+    exposure_gain,
+    plan,
+    plan_maps,
+)
+from retrojax.types import Field, PerRow, Scalar
+
+
+class TransportPlan(NamedTuple):
+    """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
+    something comes of what it loses (`exposure_gain`)."""
+
+    propagator: Propagator | MapPropagator
+    exposure: tuple[jax.Array, ...] | None
+    elapsed: Scalar
+
+
+def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, exposed: bool) -> TransportPlan:
+    """The plan for field steps of `elapsed` ms with first-order loss `loss` [1/ms]; on maps, the record's part of it
+    follows the map.
+
+    On maps the number of terms follows from the rates inside the compiled step, so that an intervention which speeds
+    diffusion or loss up is as exact as the start and compiles nothing.
+
+    **Arguments** `exposed`: whether `spread_with_exposure` will be asked; only without maps.
+    """
+    if messenger.maps is not None:
+        return TransportPlan(plan_maps(grid, medium(messenger, loss), messenger.diffusion, elapsed), None, elapsed)
+    propagator = plan(grid, messenger.diffusion, loss, elapsed)
+    return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed)
+
+
+def medium(messenger: Messenger, loss: Scalar) -> Medium:
+    """The messenger's maps in numbers, relative to its D* and volume fraction.
+
+    A common factor of the volume fraction cancels from transport; the loss is that of the fluid, per voxel.
+    """
+    maps = messenger.maps
+    assert maps is not None
+    rate = jnp.maximum(loss - messenger.loss, 0.0) + jnp.minimum(messenger.loss, loss) * maps.sink
+    return Medium(maps.fraction, maps.tortuosity, rate, jnp.zeros(()))
+
+
+def spread(plan_: TransportPlan, field: Field, source: Field) -> Field:
+    """The field one step later; `source` is constant over the step [nM/ms]."""
+    if isinstance(plan_.propagator, MapPropagator):
+        return advance_maps(plan_.propagator, field, source)
+    return advance(plan_.propagator, field, source)
+
+
+def spread_with_exposure(plan_: TransportPlan, field: Field, source: Field) -> tuple[Field, Field]:
+    """The field one step later, and its time integral over the step [nM ms]. Not on maps."""
+    assert isinstance(plan_.propagator, Propagator) and plan_.exposure is not None
+    return advance_with_exposure(plan_.propagator, plan_.exposure, field, source)
+
+
+def room(messenger: Messenger) -> PerRow:
+    """Volume fraction that the messenger occupies: one number, or a map of it."""
+    return messenger.volume_fraction if messenger.maps is None else messenger.volume_fraction * messenger.maps.fraction
+
+
+def room_at(messenger: Messenger, at: Callable[[Field], PerRow]) -> PerRow:
+    """The same at sites; `at` reads a field there."""
+    if messenger.maps is None:
+        return messenger.volume_fraction
+    return messenger.volume_fraction * at(messenger.maps.fraction)
+
+
+def own_at(messenger: Messenger, own: PerRow, at: Callable[[Field], PerRow]) -> PerRow:
+    """The own-spine amount at sites, which is inversely proportional to D* there, at steady state exactly."""
+    return own if messenger.maps is None else own * at(messenger.maps.tortuosity) ** 2
+
+
+def everywhere(messenger: Messenger, tonic: Scalar) -> PerRow:
+    """The tonic source: on maps in proportion to what is lost in a voxel, so that its level is the same everywhere.
+
+    Exact where the messenger is lost by its record only; what is converted by reactions does not follow the map.
+    """
+    return tonic if messenger.maps is None else tonic * messenger.maps.fraction * messenger.maps.sink
