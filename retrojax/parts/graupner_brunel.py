@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erf
 
-from retrojax.numerics import Draws, phi1
+from retrojax.numerics import Draws
 from retrojax.parts.base import AbstractRule, CalciumPath
 from retrojax.types import PerRow
 
@@ -110,13 +110,14 @@ class GraupnerBrunel(AbstractRule):
         """Increment of rho while the thresholds marked by `up`, `down` are exceeded."""
         gamma_p, gamma_d = self.gate_p * self.gamma_p * up, self.gate_d * self.gamma_d * down
         total = gamma_p + gamma_d
-        target = gamma_p / jnp.where(total > 0, total, 1.0)
-        rate = total / self.tau
-        change = (rho - target) * jnp.expm1(-rate * duration)
+        some = jnp.where(total > 0, total, 1.0)
+        gone = jnp.expm1(-total / self.tau * duration)
+        change = (rho - gamma_p / some) * gone
         if not self.noise:
             return change
-        variance = self.sigma**2 * (up + down) * duration / self.tau * phi1(2 * rate * duration)
-        return change + z * jnp.sqrt(jnp.maximum(variance, 0.0))
+        # (1 - e^{-2 total t/tau})/(2 total) from the same exponential; with both gates shut noise still accumulates
+        spread = jnp.where(total > 0, -gone * (2 + gone) / (2 * some), duration / self.tau)
+        return change + z * jnp.sqrt(self.sigma**2 * (up + down) * spread)
 
 
 def strength_change(time_p: PerRow, time_d: PerRow, rule: GraupnerBrunel, beta: PerRow) -> PerRow:
