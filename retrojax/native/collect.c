@@ -14,7 +14,7 @@ typedef struct {
   int32_t *block, *axon, *now, *since, *quiet;
   uint8_t *rows, *last;
   int32_t *target, *lane, *count, *events, *spike;
-  int64_t channels, slot, width, neurons, arrivals1, blocks, lanes;
+  int64_t channels, slot, width, ring_size, arrivals1, blocks, lanes;
   int used;  // blocks chosen
   int32_t next, left, lost;
   struct Found *found;
@@ -76,7 +76,7 @@ static void count_part(void *p, int part, int parts) {
       for (int k = 0; l && l->n && k < LANES; k++) {
         int landed;
         if (post[k] < 0) continue;
-        int count = merge(j->ring, j->neurons, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
+        int count = merge(j->ring, j->ring_size, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
         f->count[k] = (uint8_t)count;
         if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
         f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
@@ -90,7 +90,7 @@ static void count_part(void *p, int part, int parts) {
 static void list_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int32_t *next = j->histogram + part * 256;
-  int64_t slot = j->slot, lanes = j->lanes, neurons = j->neurons;
+  int64_t slot = j->slot, lanes = j->lanes, size = j->ring_size;
   for (int64_t b = cut(j->used, part, parts); b < cut(j->used, part + 1, parts); b++) {
     int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
     const Landings *l = j->landings ? j->landings + b : NULL;
@@ -103,11 +103,11 @@ static void list_part(void *p, int part, int parts) {
         j->lane[at] = (int32_t)lane, j->count[at] = count;
         if (j->spike) j->spike[at] = f->newer[k] - 1;
         if (l && l->n) {
-          merge(j->ring, neurons, target, f->newer[k], touched, before, l, out, lanes, &unused);
+          merge(j->ring, size, target, f->newer[k], touched, before, l, out, lanes, &unused);
           continue;
         }
-        const int32_t *stamp = j->ring + (f->newer[k] - 1) * neurons + target;
-        for (int e = 0; e < count; e++, stamp -= neurons) out[e * lanes] = (*stamp - touched) * 4 + POST;
+        const int32_t *stamp = j->ring + target * size + f->newer[k] - 1;
+        for (int e = 0; e < count; e++, stamp--) out[e * lanes] = (*stamp - touched) * 4 + POST;
       }
     }
   }
@@ -180,7 +180,7 @@ XLA_FFI_Error *retrojax_collect(XLA_FFI_CallFrame *f) {
            .since = OUT(int32_t, 3), .quiet = OUT(int32_t, 4), .rows = OUT(uint8_t, 5), .target = OUT(int32_t, 6),
            .last = OUT(uint8_t, 7), .lane = OUT(int32_t, 8), .count = OUT(int32_t, 9), .events = OUT(int32_t, 10),
            .channels = cells->dims[1], .slot = cells->dims[2], .width = width_of(cells),
-           .neurons = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
+           .ring_size = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
            .lanes = output(f, 8)->dims[0]};
   j.spike = output(f, 11)->dims[0] ? OUT(int32_t, 11) : NULL;
   int64_t axons = input(f, 6)->dims[0], most_events = output(f, 10)->dims[0];

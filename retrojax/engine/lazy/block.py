@@ -52,7 +52,7 @@ def run_block(
     """
     state, spiked, seen = _advance(model, tissue, state, times, plan)
     outside = _outside(model, state, times, plan)
-    state, short = note(state, spiked, seen, tissue.layout.post_read)
+    state, short = note(state, times, spiked, seen, tissue.layout.post_read)
     bits = state.fired & jnp.uint32(0xFFFFFF)
     here = (state.step // times.block) % times.history
     history = state.history.at[here].set(jnp.concatenate([bits, packed(outside)]))
@@ -71,12 +71,12 @@ def run_block(
 
 def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan):
     """Neurons through all steps of the block; their spikes [L, N], and traces before these, [L, Q, N]."""
-    arriving, waiting = take(state.waiting, (state.step // times.block) % times.ahead)
+    here = (state.step // times.block) % times.ahead
     taus = post_taus(model.synapse)
 
-    def one(carry, entry):
-        (neurons, post), (number, arriving) = carry, entry
-        currents = from_fixed(arriving, tissue.input_scale)
+    def one(carry, number):
+        neurons, post = carry
+        currents = from_fixed(state.waiting[here, number], tissue.input_scale)
         cursor, lap = turn(model.drive, state.cursor + number, state.lap)
         excitation = with_background(model, plan.outside.background, currents[0], cursor, lap, state.key)
         neurons, spiked = model.neurons.step(neurons, model.dt, excitation, currents[1])
@@ -84,8 +84,8 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
         return (neurons, before + spiked), (spiked, before)
 
     start = (state.neurons, state.post)
-    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, (jnp.arange(times.block), arriving))
-    return eqx.tree_at(lambda s: (s.neurons, s.post, s.waiting), state, (neurons, post, waiting)), spiked, seen
+    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, jnp.arange(times.block))
+    return eqx.tree_at(lambda s: (s.neurons, s.post), state, (neurons, post)), spiked, seen
 
 
 def _outside(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> Spiked:
@@ -104,40 +104,34 @@ def packed(spiked: Spiked) -> UInt32[Array, " N"]:
     return jnp.sum(spiked * weight[:, None], axis=0, dtype=jnp.uint32)
 
 
-def take(waiting: Int[Array, "D L 2 N"], here: Int[Array, ""]) -> tuple[Array, Array]:
-    """The input of turn `here`, [L, 2, N], and `waiting` with it taken out."""
-    plain = lambda: (waiting[here], waiting.at[here].set(0))  # noqa: E731
-    if not native.ready():
-        return plain()
-    return jax.lax.platform_dependent(cpu=lambda: native.take(here, waiting), default=plain)
-
-
 def note(
-    state: LazyState, spiked: Spiked, seen: Float[Array, "L Q N"], post_read: tuple[int, ...]
+    state: LazyState, times: Times, spiked: Spiked, seen: Float[Array, "L Q N"], post_read: tuple[int, ...]
 ) -> tuple[LazyState, Array]:
-    """Spikes of the block into the rings; and whether a ring could not take another block without forgetting a spike
-    that is pending somewhere."""
-    plain = lambda: _note(state, spiked, seen, post_read)  # noqa: E731
+    """Spikes of the block into the rings, and its input, which led to them, out of its own; and whether a ring could
+    not take another block without forgetting a spike that is pending somewhere."""
+    here = (state.step // times.block) % times.ahead
+    plain = lambda: (*_note(state, spiked, seen, post_read), state.waiting.at[here].set(0))  # noqa: E731
     read = jnp.asarray(post_read, jnp.int32)
+    # in one call that needs the spikes: XLA would copy the input rather than order its last reading before a clearing
     fast = lambda: native.note(  # noqa: E731
-        spiked, seen, read, state.step, state.synced, state.fired, state.ring, state.ring_post)
-    short, fired, ring, before = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
-    return eqx.tree_at(lambda s: (s.fired, s.ring, s.ring_post), state, (fired, ring, before)), short
+        spiked, seen, read, state.step, state.synced, here, state.fired, state.ring, state.ring_post, state.waiting)
+    found = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    return eqx.tree_at(lambda s: (s.fired, s.ring, s.ring_post, s.waiting), state, found[1:]), found[0]
 
 
 def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
-    size = state.ring.shape[0]
-    rank = jnp.arange(size)[:, None]
+    size = state.ring.shape[1]
+    rank = jnp.arange(size)
 
     def one(carry, entry):
         ring, before, most = carry
         number, fired, traces = entry
         # spikes that everything has seen are left to fall out, so only the recent ones move up
-        kept = jnp.minimum(jnp.sum(ring > state.synced, axis=0), size - 1)
-        moves = fired & (rank <= kept)
+        kept = jnp.minimum(jnp.sum(ring > state.synced, axis=1), size - 1)
+        moves = fired[:, None] & (rank <= kept[:, None])
         newest = traces[jnp.asarray(post_read, jnp.int32)]
-        ring = jnp.where(moves, jnp.roll(ring, 1, axis=0).at[0].set(state.step + 1 + number), ring)
-        before = jnp.where(moves, jnp.roll(before, 1, axis=1).at[:, 0].set(newest), before)
+        ring = jnp.where(moves, jnp.roll(ring, 1, axis=1).at[:, 0].set(state.step + 1 + number), ring)
+        before = jnp.where(moves, jnp.roll(before, 1, axis=2).at[:, :, 0].set(newest), before)
         return (ring, before, jnp.maximum(most, jnp.max(jnp.where(fired, kept, 0)))), None
 
     steps = jnp.arange(spiked.shape[0], dtype=jnp.int32)

@@ -181,13 +181,13 @@ def landings(arrivals: Int[Array, "A F1"], axon, touched, moment: Moment) -> Int
     return jnp.pad(jnp.sort(due, axis=1), ((0, 0), (0, 1)), constant_values=NEVER)
 
 
-def merge(ring: Int[Array, "K N"], lands: Int[Array, "b F1"], touched, target: Int[Array, "b slot"], newer, before):
+def merge(ring: Int[Array, "N K"], lands: Int[Array, "b F1"], touched, target: Int[Array, "b slot"], newer, before):
     """Spikes of the targets and landings in one sequence, up to `before` (exclusive) steps after `touched`."""
     live, before, row = target >= 0, before[:, None], jnp.arange(target.shape[0])[:, None]
     neuron = jnp.maximum(target, 0)
 
     def upcoming(spike, landing):
-        stamp = ring[jnp.maximum(spike, 0), neuron] - touched[:, None]
+        stamp = ring[neuron, jnp.maximum(spike, 0)] - touched[:, None]
         post, land = jnp.where(spike >= 0, stamp, NEVER), lands[row, landing]
         when = jnp.minimum(post, land)
         bits = jnp.where(land == when, LANDED, 0) + jnp.where(post == when, POST, 0)
@@ -206,7 +206,7 @@ def merge(ring: Int[Array, "K N"], lands: Int[Array, "b F1"], touched, target: I
         return number + 1, spike - step(POST), landing + step(LANDED), count + ours, words
 
     blank = jnp.zeros_like(target)
-    words = jnp.zeros((ring.shape[0] + lands.shape[1] - 1, *target.shape), jnp.int32)
+    words = jnp.zeros((ring.shape[1] + lands.shape[1] - 1, *target.shape), jnp.int32)
     _, spike, landing, count, words = jax.lax.while_loop(pending, one, (0, newer - 1, blank, blank, words))
     when, bits = upcoming(spike, landing)
     return count, words, jnp.where(live & (when == before), bits, 0), newer - 1

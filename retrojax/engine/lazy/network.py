@@ -35,7 +35,7 @@ def run_chunk(
 def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: Times) -> tuple[LazyState, LazyRecord]:
     model, tissue, ticks = kept
     plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
-    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[1]), jnp.uint32),
+    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), jnp.uint32),
                        jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32))
 
     def body(number, carry):

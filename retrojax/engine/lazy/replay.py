@@ -136,7 +136,7 @@ def _at_spike(tissue: LazyTissue, state: LazyState, target, number, synapse: Syn
     """Postsynaptic traces just before a spike of the target, counted from its newest, where a rule reads them there."""
     place = {k: read for read, k in enumerate(tissue.layout.post_read)}
     blank = jnp.zeros(target.shape, state.post.dtype)
-    return [state.ring_post[place[k], number, target] if k in place else blank for k in range(len(post_taus(synapse)))]
+    return [state.ring_post[place[k], target, number] if k in place else blank for k in range(len(post_taus(synapse)))]
 
 
 def pre_taus(synapse: Synapse) -> list[Scalar]:

@@ -129,7 +129,7 @@ class LazyState(eqx.Module):
     - `post`: postsynaptic traces now, [trace, neuron].
     - `marks`: spikes of its target, modulo 256, that a synapse has seen. `fired`: of every neuron, in the top byte its
       spikes modulo 256, below a bit per step of the last block.
-    - `ring`: times of every neuron's last spikes, newest first, [spike, neuron]. `ring_post`: its traces just before
+    - `ring`: times of every neuron's last spikes, newest first, [neuron, spike]. `ring_post`: its traces just before
       each of them.
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
@@ -149,8 +149,8 @@ class LazyState(eqx.Module):
     neurons: Neurons
     marks: UInt8[Array, "B slot"]
     fired: UInt32[Array, " N"]
-    ring: Int[Array, "K N"]
-    ring_post: Float[Array, "R K N"]
+    ring: Int[Array, "N K"]
+    ring_post: Float[Array, "R N K"]
     history: UInt32[Array, "H A"]
     waiting: Int[Array, "D L 2 N"]
     synced: Int[Array, ""]
