@@ -27,6 +27,10 @@ from retrojax.numerics import decay
 from retrojax.space import from_fixed, to_fixed
 
 
+MOST_STEPS = 16
+"""Steps of outside spikes drawn in one go, at most."""
+
+
 class BlockPlan(NamedTuple):
     """What a block needs of the parameters, computed once per chunk.
 
@@ -44,18 +48,20 @@ def plan_block(model: Model, tissue: LazyTissue) -> BlockPlan:
 
 
 def run_block(
-    model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan, flush: Array
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan, outside: UInt32[Array, " Q"],
+    flush: Array,
 ) -> tuple[LazyState, UInt32[Array, " N"], Array]:
     """Advance by one block; with `flush`, bring everything up to date at its end.
+
+    - `outside`: spikes of the sources, a bit per step (`outside_words`).
 
     **Returns** the state, the neurons' spikes (a bit per step), and [1, passes, more than one, early sync, synapses].
     """
     state, spiked, seen = _advance(model, tissue, state, times, plan)
-    outside = _outside(model, state, times, plan)
     state, short = note(state, times, spiked, seen, tissue.layout.post_read)
     bits = state.fired & jnp.uint32(0xFFFFFF)
     here = (state.step // times.block) % times.history
-    history = state.history.at[here].set(jnp.concatenate([bits, packed(outside)]))
+    history = state.history.at[here].set(jnp.concatenate([bits, outside]))
     state = eqx.tree_at(lambda s: s.history, state, history)
     early = short & ~flush
     pending = _arriving(state, times)
@@ -88,14 +94,20 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
     return eqx.tree_at(lambda s: (s.neurons, s.post), state, (neurons, post)), spiked, seen
 
 
-def _outside(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> Spiked:
-    """Spikes of the sources in every step of the block, [L, Q]."""
+def together(times: Times) -> int:
+    """Blocks whose outside spikes are drawn in one go: random numbers cost as much for a few steps as for one."""
+    return max(k for k in range(1, times.blocks + 1) if times.blocks % k == 0 and (k == 1 or k * times.block <= MOST_STEPS))
+
+
+def outside_words(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> UInt32[Array, "G Q"]:
+    """Spikes of the sources in the next blocks (`together`), a bit per step."""
 
     def one(number):
         cursor, lap = turn(model.drive, state.cursor + number, state.lap)
         return outside_spikes(model.drive, plan.outside.drive, cursor, lap, state.key)
 
-    return jax.vmap(one)(jnp.arange(times.block))
+    spiked = jax.vmap(one)(jnp.arange(together(times) * times.block))
+    return jax.vmap(packed)(spiked.reshape(-1, times.block, spiked.shape[1]))
 
 
 def packed(spiked: Spiked) -> UInt32[Array, " N"]:
