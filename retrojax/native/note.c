@@ -18,30 +18,37 @@ XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
   XLA_FFI_Buffer *waiting = output(f, 4);
   int64_t turn = waiting->dims[1] * waiting->dims[2] * waiting->dims[3];
   memset((int32_t *)waiting->data + *IN(int32_t, 5) * turn, 0, turn * sizeof(int32_t));
+  int32_t *who = scratch(4, (neurons + 8) * sizeof *who);
+  if (!who) return fail(f, "retrojax: no memory left to note spikes");
   for (int64_t n = 0; n < neurons; n++) word[n] &= 0xff000000u;
   for (int64_t l = 0; l < steps; l++) {
     const uint8_t *fired = spiked + l * neurons;
-    int64_t n = 0;
+    int64_t n = 0, count = 0;
     while (n < neurons) {
       uint64_t eight;
       if (n + 8 <= neurons && (memcpy(&eight, fired + n, 8), !eight)) { n += 8; continue; }
       int64_t stop = n + 8 <= neurons ? n + 8 : neurons;
       for (; n < stop; n++) {
         if (!fired[n]) continue;
-        // spikes that everything has seen are left to fall out, so only the recent ones move up
-        int64_t kept = 0;
-        int32_t *own_ring = ring + n * size;
-        while (kept < size - 1 && own_ring[kept] > synced) kept++;
-        memmove(own_ring + 1, own_ring, kept * sizeof *own_ring);
-        *own_ring = step + 1 + (int32_t)l;
-        for (int64_t r = 0; r < reads; r++) {
-          uint8_t *own = before + (r * neurons + n) * size * width;
-          memmove(own + width, own, kept * width);
-          copy_one(own, seen + ((l * traces + read[r]) * neurons + n) * width, width);
-        }
-        word[n] = (word[n] + (1u << 24)) | 1u << l;
-        if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
+        who[count++] = (int32_t)n;
+        __builtin_prefetch(ring + n * size, 1);
       }
+    }
+    for (int64_t k = 0; k < count; k++) {
+      n = who[k];
+      // spikes that everything has seen are left to fall out, so only the recent ones move up
+      int64_t kept = 0;
+      int32_t *own_ring = ring + n * size;
+      while (kept < size - 1 && own_ring[kept] > synced) kept++;
+      memmove(own_ring + 1, own_ring, kept * sizeof *own_ring);
+      *own_ring = step + 1 + (int32_t)l;
+      for (int64_t r = 0; r < reads; r++) {
+        uint8_t *own = before + (r * neurons + n) * size * width;
+        memmove(own + width, own, kept * width);
+        copy_one(own, seen + ((l * traces + read[r]) * neurons + n) * width, width);
+      }
+      word[n] = (word[n] + (1u << 24)) | 1u << l;
+      if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
     }
   }
   return NULL;

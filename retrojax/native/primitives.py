@@ -21,7 +21,7 @@ def collect(
     - `number`: whether it is wanted which spike of its neuron is the first pending one.
 
     **Returns** block, axon, now, touched, quiet; rows, target, last; lane, count, events, first (no element unless
-    `number`); [blocks, synapses listed, whether axons are left, where to go on, whether a landing was lost]; and
+    `number`); [blocks, synapses listed, blocks left, where to go on, whether a landing was lost]; and
     pending, marks, touched, arrived, arrivals after it.
     """
     _, channels, slot = cells.shape

@@ -3,8 +3,7 @@
 #include "pending.h"
 
 enum {
-  WINDOW = 12, // blocks looked at in one call, in multiples of what could be listed if every synapse were active
-  AHEAD = 8    // blocks between fetching a line and reading it
+  WINDOW = 12 // blocks looked at in one call, in multiples of what could be listed if every synapse were active
 };
 
 typedef struct {

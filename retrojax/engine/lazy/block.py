@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from retrojax import native
-from retrojax.engine.lazy.collect import Batch, Moment, collect
+from retrojax.engine.lazy.collect import Batch, Moment, collect, waiting_blocks
 from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
 from retrojax.engine.lazy.replay import Outcome, post_taus, replay
 from retrojax.engine.lazy.state import LazyState, LazyTissue, Spiked, Times
@@ -168,20 +168,28 @@ def touch(
     model: Model, tissue: LazyTissue, state: LazyState, times: Times, seen: Float[Array, "L Q N"],
     pending: UInt32[Array, " A"], flush: Bool[Array, ""],
 ) -> tuple[LazyState, Int[Array, "2"]]:
-    """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind."""
+    """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind.
+
+    Full ones as long as many blocks are left, and small ones for the rest: an axon that spikes twice, mostly.
+    """
     if not tissue.ids.size:  # nothing is ever behind
         return eqx.tree_at(lambda s: s.synced, state, state.step + times.block), jnp.zeros(2, jnp.int32)
     landing = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
 
-    def unfinished(carry):
-        _, _, sync, left, _, _ = carry
-        return left | (flush & ~sync)
+    few = tissue.capacity.few
 
-    def one(carry):
+    def many(carry):
+        _, _, sync, left, _, _ = carry
+        return (left > few) | ((left == 0) & flush & ~sync)
+
+    def some(carry):
+        return (carry[3] > 0) & (carry[3] <= few)
+
+    def one(carry, size: int):
         state, pending, sync, left, begin, passes = carry
-        sync, begin = sync | ~left, jnp.where(left, begin, 0)
+        sync, begin = sync | (left == 0), jnp.where(left > 0, begin, 0)
         moment = Moment(state.step, state.step + times.block, sync, landing, begin)
-        batch, pending, state = collect(tissue, state, pending, moment)
+        batch, pending, state = collect(tissue, state, pending, moment, size)
         outcome = replay(model, tissue, state, batch, moment, seen)
         state = put(model, tissue, state, times, batch, outcome)
         head = batch.block == tissue.plastic.first[jnp.minimum(batch.axon, state.touched.size - 1)]
@@ -191,8 +199,13 @@ def touch(
         return state, pending, sync, batch.left, batch.following, passes + counted
 
     none = jnp.zeros((), jnp.int32)
-    start = (state, pending, jnp.asarray(False), jnp.any(pending != 0), none, jnp.zeros(2, jnp.int32))
-    state, _, synced, _, _, passes = jax.lax.while_loop(unfinished, one, start)
+    def both(carry):
+        carry = jax.lax.while_loop(many, lambda carry: one(carry, tissue.capacity.blocks), carry)
+        return jax.lax.while_loop(some, lambda carry: one(carry, few), carry)
+
+    start = (state, pending, jnp.asarray(False), waiting_blocks(tissue.plastic, pending), none,
+             jnp.zeros(2, jnp.int32))
+    state, _, synced, _, _, passes = jax.lax.while_loop(lambda carry: many(carry) | some(carry), both, start)
     return eqx.tree_at(lambda s: s.synced, state, jnp.where(synced, state.step + times.block, state.synced)), passes
 
 

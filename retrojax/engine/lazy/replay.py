@@ -87,7 +87,6 @@ def _pending(model: Model, tissue: LazyTissue, state: LazyState, batch: Batch, p
     """Rows after their last pending event, [C, b, slot], and how many steps after `touched` that was, [b, slot]."""
     tile, layout, dt = tissue.capacity.tile, tissue.layout, model.dt
     channels, _, slot = batch.rows.shape
-    busiest = batch.n_events.reshape(-1, tile).max(axis=1)
 
     def one_tile(number, carry):
         rows, done = carry
@@ -119,7 +118,7 @@ def _pending(model: Model, tissue: LazyTissue, state: LazyState, batch: Batch, p
 
         zero = jnp.zeros(tile, jnp.int32)
         values, at, _, _ = jax.lax.fori_loop(
-            0, busiest[number], one_event, (read[:channels], zero, [value[row] for value in pre], zero))
+            0, count.max(), one_event, (read[:channels], zero, [value[row] for value in pre], zero))
         # lanes without an event may stand in the list more than once: they write back nothing
         put = jnp.where(count > 0, lane, done.size)
         rows = [x.at[put].set(values[k], mode="drop") if k in layout.moved else x for k, x in enumerate(rows)]

@@ -19,12 +19,14 @@ class Capacity(NamedTuple):
     """Static sizes of the arrays that hold what is in flight; none of them can lose a spike (see `block`).
 
     - `blocks`: how many are brought up to date in one pass; more are done in further passes.
+    - `few`: how many in a pass where no more are left.
     - `ring`: spikes a neuron remembers; when one runs short, everything is brought up to date early.
     - `landings`: spikes of one axon whose calcium may be under way at once; 0 where it lands with the spike.
     - `tile`: synapses replayed together.
     """
 
     blocks: int
+    few: int
     ring: int
     landings: int
     tile: int
