@@ -42,6 +42,7 @@ def replay(
     layout, dt, column = tissue.layout, model.dt, lambda x: x[..., None]
     index = tissue.plastic.index[batch.block]
     synapse, draws = synapse_of(layout, model.synapse, index), Draws(state.key, tissue.ids[index])
+    shape, flat = batch.target.shape, lambda tree: jax.tree.map(lambda x: x.reshape(-1) if x.ndim > 1 else x, tree)
     axon = jnp.minimum(batch.axon, state.touched.size - 1)
     stored, since = list(state.pre[:, axon]), batch.quiet
     at_touch = decayed(synapse, stored, (batch.touched - since) * dt)
@@ -50,7 +51,10 @@ def replay(
     held = from_channels(layout, synapse, list(rows), [values[batch.block] for values in state.calm])
     before = decayed(synapse, [column(x) for x in at_touch], done * dt)
     rest = (column(batch.now - batch.touched) - done) * dt
-    held = flow_spine(synapse, with_traces(synapse, held, before), rest, draws)
+    # in one dimension, where XLA's loops are long: over rows of slots, a logarithm takes three times as long
+    held, rest = flat((with_traces(synapse, held, before), rest))
+    held = flow_spine(flat(synapse), held, rest, Draws(state.key, draws.ids.reshape(-1)))
+    held = jax.tree.map(lambda x: x.reshape(shape), held)
     held = held._replace(release=synapse.release.flow(held.release, gap))
     at_now = decayed(synapse, stored, (batch.now - since) * dt)
     step = jnp.where(moment.sync, 0, batch.now - moment.start - 1)
