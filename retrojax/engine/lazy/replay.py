@@ -54,7 +54,7 @@ def replay(
     # in one dimension, where XLA's loops are long: over rows of slots, a logarithm takes three times as long
     held, rest = flat((with_traces(synapse, held, before), rest))
     held = flow_spine(flat(synapse), held, rest, Draws(state.key, draws.ids.reshape(-1)))
-    held = jax.tree.map(lambda x: x.reshape(shape), held)
+    held = jax.tree.map(lambda x: x.reshape(shape) if x.ndim else x, held)
     held = held._replace(release=synapse.release.flow(held.release, gap))
     at_now = decayed(synapse, stored, (batch.now - since) * dt)
     step = jnp.where(moment.sync, 0, batch.now - moment.start - 1)
