@@ -26,7 +26,6 @@ from retrojax.errors import ErrorBit
 from retrojax.numerics import decay
 from retrojax.space import from_fixed, to_fixed
 
-
 MOST_STEPS = 16
 """Steps of outside spikes drawn in one go, at most."""
 
@@ -96,7 +95,7 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
 
 def together(times: Times) -> int:
     """Blocks whose outside spikes are drawn in one go: random numbers cost as much for a few steps as for one."""
-    return max(k for k in range(1, times.blocks + 1) if times.blocks % k == 0 and (k == 1 or k * times.block <= MOST_STEPS))
+    return max(k for k in range(1, max(MOST_STEPS // times.block, 1) + 1) if times.blocks % k == 0)
 
 
 def outside_words(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> UInt32[Array, "G Q"]:

@@ -73,8 +73,8 @@ class Batch(NamedTuple):
 def collect(
     tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment, size: int
 ) -> tuple[Batch, UInt32[Array, " A"], LazyState]:
-    """Blocks of as many pending axons as fit into `size`; what remains pending; and the state with these axons' books brought up
-    to date (when they were touched and spiked, and what their synapses have seen), but not their rows."""
+    """Blocks of as many pending axons as fit into `size`; what remains pending; and the state with these axons' books
+    brought up to date (when they were touched and spiked, and what their synapses have seen), but not their rows."""
     plain = lambda: _collect(tissue, state, pending, moment, size)  # noqa: E731
     if not native.ready():
         return plain()
