@@ -12,7 +12,6 @@ from retrojax.native.primitives import (
     put as put,
     settle as settle,
     stock as stock,
-    take as take,
 )
 
-__all__ = ["collect", "deliver", "note", "put", "ready", "settle", "status", "stock", "take"]
+__all__ = ["collect", "deliver", "note", "put", "ready", "settle", "status", "stock"]

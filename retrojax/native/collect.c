@@ -2,8 +2,6 @@
 // See engine/lazy/collect.py.
 #include "pending.h"
 
-enum { AHEAD = 8 };
-
 typedef struct {
   const uint8_t *cells;
   const int32_t *first, *post, *ring;
@@ -14,7 +12,7 @@ typedef struct {
   int32_t *block, *axon, *now, *since, *quiet;
   uint8_t *rows, *last;
   int32_t *target, *lane, *count, *events, *spike;
-  int64_t channels, slot, width, neurons, arrivals1, blocks, lanes;
+  int64_t channels, slot, width, ring_size, arrivals1, blocks, lanes;
   int used;  // blocks chosen
   int32_t next, left, lost;
   struct Found *found;
@@ -22,33 +20,52 @@ typedef struct {
   int32_t *histogram;         // of every part: synapses with so many events; later where the next of them goes
 } Job;
 
-// What the first round finds out about 16 slots in a row: pending spikes of their targets, those of them after the touch
-// or at it, all events before it, and in which slots there are any.
+// What the first round finds out about 16 slots in a row: pending spikes of their targets, all events before the touch, and in which slots there are any.
 typedef struct Found {
-  uint8_t newer[LANES], beyond[LANES], count[LANES];
+  uint8_t newer[LANES], count[LANES];
   uint32_t busy;
 } Found;
+
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint8_t Bytes __attribute__((vector_size(LANES)));
+
+// A bit per byte that is not 0.
+static inline uint32_t nonzero(Bytes bytes) {
+  uint64_t half[2];
+  memcpy(half, &bytes, LANES);
+  uint32_t bits = 0;
+  for (int k = 0; k < 2; k++) {
+    uint64_t top = (half[k] | ((half[k] & 0x7f7f7f7f7f7f7f7f) + 0x7f7f7f7f7f7f7f7f)) & 0x8080808080808080;
+    bits |= (uint32_t)((top >> 7) * 0x0102040810204080 >> 56) << 8 * k;
+  }
+  return bits;
+}
+
+static inline Words bits_in(Words x) {
+  x = x - (x >> 1 & 0x555555);
+  x = (x & 0x333333) + (x >> 2 & 0x333333);
+  x = (x + (x >> 4)) & 0x0f0f0f;
+  return (x + (x >> 8) + (x >> 16)) & 0xff;
+}
 
 // A target's word holds how many spikes it has fired (its top byte) and in which steps of this block (a bit each); a
 // synapse's mark how many it has seen. Hence what is pending, without a look at the spikes themselves.
 static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *marks, int step, int sync, Found *f,
                           uint8_t *last) {
-  uint32_t word[LANES];
-  for (int s = 0; s < LANES; s++) word[s] = fired[post[s] < 0 ? 0 : post[s]];
+  Words word, live;
+  for (int s = 0; s < LANES; s++) word[s] = fired[post[s] < 0 ? 0 : post[s]], live[s] = post[s] < 0 ? 0 : 0xff;
   // with a sync everything up to the end of the block is an event; else what falls on the step itself is not
   uint32_t at = sync ? 0 : 1u << step, after = sync ? 0 : (0xffffff & ~((1u << step) - 1)) & ~at;
-  uint32_t busy = 0;
-  for (int s = 0; s < LANES; s++) {
-    uint8_t total = (uint8_t)(word[s] >> 24), later = (uint8_t)__builtin_popcount(word[s] & after);
-    uint8_t here = (word[s] & at) != 0, live = post[s] >= 0;
-    f->newer[s] = live ? (uint8_t)(total - marks[s]) : 0;
-    f->beyond[s] = later + here;
-    f->count[s] = live ? (uint8_t)(total - marks[s] - later - here) : 0;
-    last[s] = here * POST;
-    marks[s] = (uint8_t)(total - later);
-  }
-  for (int s = 0; s < LANES; s++) busy |= (uint32_t)(f->count[s] > 0) << s;
-  f->busy = busy;
+  Bytes seen;
+  memcpy(&seen, marks, LANES);
+  Words here = sync ? word ^ word : word >> step & 1, later = after ? bits_in(word & after) : word ^ word;
+  Words total = word >> 24, newer = (total - __builtin_convertvector(seen, Words)) & live;
+  Words count = (newer - later - here) & live;
+  Bytes mark = __builtin_convertvector(total - later, Bytes), bits = __builtin_convertvector(here * POST, Bytes);
+  Bytes pending = __builtin_convertvector(newer, Bytes), before = __builtin_convertvector(count, Bytes);
+  memcpy(f->newer, &pending, LANES), memcpy(f->count, &before, LANES);
+  memcpy(last, &bits, LANES), memcpy(marks, &mark, LANES);
+  f->busy = nonzero(before);
 }
 
 // Copy the blocks of this part, and count the events of their synapses.
@@ -59,10 +76,7 @@ static void count_part(void *p, int part, int parts) {
   int64_t slot = j->slot, bytes = slot * j->width;
   int64_t from = cut(j->used, part, parts), to = cut(j->used, part + 1, parts);
   for (int64_t b = from; b < to; b++) {
-    if (b + AHEAD < to) {
-      const uint8_t *next = j->cells + j->block[b + AHEAD] * j->channels * bytes;
-      for (int64_t byte = 0; byte < j->channels * bytes; byte += 64) __builtin_prefetch(next + byte, 1);
-    }
+    if (b + AHEAD < to) fetch_block(j->cells + j->block[b + AHEAD] * j->channels * bytes, j->channels * bytes);
     int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
     const uint8_t *cell = j->cells + j->block[b] * j->channels * bytes;
     for (int64_t c = 0; c < j->channels; c++) copy_lines(j->rows + (c * j->blocks + b) * bytes, cell + c * bytes, bytes);
@@ -76,7 +90,7 @@ static void count_part(void *p, int part, int parts) {
       for (int k = 0; l && l->n && k < LANES; k++) {
         int landed;
         if (post[k] < 0) continue;
-        int count = merge(j->ring, j->neurons, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
+        int count = merge(j->ring, j->ring_size, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
         f->count[k] = (uint8_t)count;
         if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
         f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
@@ -86,12 +100,21 @@ static void count_part(void *p, int part, int parts) {
   }
 }
 
+// Ask for the spikes of the targets of a block that will be read.
+static inline void fetch(const Job *j, int64_t b) {
+  for (int64_t first = b * j->slot; first < (b + 1) * j->slot; first += LANES)
+    for (uint32_t busy = j->found[first / LANES].busy; busy; busy &= busy - 1)
+      __builtin_prefetch(j->ring + j->target[first + __builtin_ctz(busy)] * j->ring_size);
+}
+
 // List the synapses of this part that have events, each at its place in the order.
 static void list_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int32_t *next = j->histogram + part * 256;
-  int64_t slot = j->slot, lanes = j->lanes, neurons = j->neurons;
-  for (int64_t b = cut(j->used, part, parts); b < cut(j->used, part + 1, parts); b++) {
+  int64_t slot = j->slot, lanes = j->lanes, size = j->ring_size;
+  int64_t to = cut(j->used, part + 1, parts);
+  for (int64_t b = cut(j->used, part, parts); b < to; b++) {
+    if (b + 2 < to) fetch(j, b + 2);
     int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
     const Landings *l = j->landings ? j->landings + b : NULL;
     for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
@@ -103,11 +126,11 @@ static void list_part(void *p, int part, int parts) {
         j->lane[at] = (int32_t)lane, j->count[at] = count;
         if (j->spike) j->spike[at] = f->newer[k] - 1;
         if (l && l->n) {
-          merge(j->ring, neurons, target, f->newer[k], touched, before, l, out, lanes, &unused);
+          merge(j->ring, size, target, f->newer[k], touched, before, l, out, lanes, &unused);
           continue;
         }
-        const int32_t *stamp = j->ring + (f->newer[k] - 1) * neurons + target;
-        for (int e = 0; e < count; e++, stamp -= neurons) out[e * lanes] = (*stamp - touched) * 4 + POST;
+        const int32_t *stamp = j->ring + target * size + f->newer[k] - 1;
+        for (int e = 0; e < count; e++, stamp--) out[e * lanes] = (*stamp - touched) * 4 + POST;
       }
     }
   }
@@ -123,29 +146,41 @@ static void arrive(Job *j, int64_t a, int32_t now) {
   *old = now, own[0]++;
 }
 
-// Choose axons in order while their blocks fit; take them off `pending`, and note when they were touched.
-static void choose(Job *j, uint32_t *pending, int64_t axons) {
-  int again = 0;
-  j->next = 0, j->left = 0;
-  for (int64_t a = j->begin; a < axons; a++) {
+// Axons with something to do, in order from `begin` on, with a sync `most` at most; their lines are asked for.
+static int64_t find(const Job *j, const uint32_t *pending, int64_t axons, int32_t *found, int64_t most) {
+  int64_t count = 0;
+  for (int64_t a = j->begin; a < axons && !(j->sync && count == most); a++) {
     if (!j->sync) {
       uint64_t eight[4];
       while (a + 8 <= axons && (memcpy(eight, pending + a, 32), !(eight[0] | eight[1] | eight[2] | eight[3]))) a += 8;
       if (a >= axons) break;
     }
     if (j->sync ? j->touched[a] >= j->stop : !pending[a]) continue;
-    int32_t from = j->first[a], to = j->first[a + 1];
+    found[count++] = (int32_t)a;
+    __builtin_prefetch(j->first + a), __builtin_prefetch(j->touched + a, 1), __builtin_prefetch(j->arrived + a, 1);
+  }
+  return count;
+}
+
+// Choose axons in order while their blocks fit; take them off `pending`, and note when they were touched.
+static void choose(Job *j, uint32_t *pending, int64_t axons, int32_t *found, int64_t most) {
+  int again = 0;
+  j->next = 0, j->left = 0;
+  int64_t count = find(j, pending, axons, found, most);
+  for (int64_t k = 0; k < count; k++) {
+    int32_t a = found[k], from = j->first[a], to = j->first[a + 1];
     if (from == to) {
       pending[a] = 0;
       continue;
     }
     if (j->used + to - from > j->blocks) {
-      j->next = (int32_t)a, j->left = 1;
-      return;
+      j->next = a;
+      for (; k < count; k++) again += j->first[found[k] + 1] - j->first[found[k]];
+      break;
     }
     int32_t now = j->sync ? j->stop : j->start + 1 + __builtin_ctz(pending[a]), touched = j->touched[a];
     for (int32_t b = from; b < to; b++, j->used++) {
-      j->block[j->used] = b, j->axon[j->used] = (int32_t)a, j->now[j->used] = now, j->since[j->used] = touched;
+      j->block[j->used] = b, j->axon[j->used] = a, j->now[j->used] = now, j->since[j->used] = touched;
       j->quiet[j->used] = j->arrived[a];
       if (!j->landings) continue;
       if (b == from)
@@ -155,20 +190,24 @@ static void choose(Job *j, uint32_t *pending, int64_t axons) {
     j->touched[a] = now;
     if (!j->sync) {
       pending[a] &= pending[a] - 1;
-      again |= pending[a] != 0;
+      again += pending[a] ? to - from : 0;
       arrive(j, a, now);
     }
     for (int64_t s = 0; s < (to - from) * j->slot; s += 16) __builtin_prefetch(j->post + from * j->slot + s);
     for (int64_t s = 0; s < (to - from) * j->slot; s += 64) __builtin_prefetch(j->marks + from * j->slot + s);
   }
+  if (j->sync && count == most) {  // there may be any number more
+    if (!again) j->next = found[most - 1] + 1;
+    again = INT32_MAX;
+  }
   // a pass that went on where another stopped: axons before may have further spikes in this block
-  for (int64_t a = 0; !j->sync && !again && a < j->begin; a++) again = pending[a] != 0;
+  for (int64_t a = 0; !j->sync && a < j->begin; a++) again += pending[a] ? j->first[a + 1] - j->first[a] : 0;
   j->left = again;
 }
 
 // inputs: cells first post ring fired moment, then aliased: pending marks touched arrived arrivals
 // outputs: block axon now since quiet rows target last lane count events spike sizes, then the aliased five
-// `spike` may have no element; sizes: blocks used, synapses listed, whether axons are left, where to go on, landings lost
+// `spike` may have no element; sizes: blocks used, synapses listed, blocks left, where to go on, landings lost
 XLA_FFI_Error *retrojax_collect(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
   XLA_FFI_Buffer *cells = input(f, 0);
@@ -180,16 +219,17 @@ XLA_FFI_Error *retrojax_collect(XLA_FFI_CallFrame *f) {
            .since = OUT(int32_t, 3), .quiet = OUT(int32_t, 4), .rows = OUT(uint8_t, 5), .target = OUT(int32_t, 6),
            .last = OUT(uint8_t, 7), .lane = OUT(int32_t, 8), .count = OUT(int32_t, 9), .events = OUT(int32_t, 10),
            .channels = cells->dims[1], .slot = cells->dims[2], .width = width_of(cells),
-           .neurons = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
+           .ring_size = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
            .lanes = output(f, 8)->dims[0]};
   j.spike = output(f, 11)->dims[0] ? OUT(int32_t, 11) : NULL;
   int64_t axons = input(f, 6)->dims[0], most_events = output(f, 10)->dims[0];
   j.found = scratch(0, (j.lanes / LANES + 1) * sizeof(Found));
   j.landings = j.arrivals1 > 1 ? scratch(1, j.blocks * sizeof(Landings)) : NULL;
   j.histogram = scratch(2, MOST_PARTS * 256 * sizeof(int32_t));
-  if (!j.found || (j.arrivals1 > 1 && !j.landings) || !j.histogram)
+  int32_t *found = scratch(4, (axons > j.blocks ? axons : j.blocks + 1) * sizeof *found);
+  if (!j.found || !found || (j.arrivals1 > 1 && !j.landings) || !j.histogram)
     return fail(f, "retrojax: no memory left to sort pending synapses");
-  choose(&j, OUT(uint32_t, 13), axons);
+  choose(&j, OUT(uint32_t, 13), axons, found, j.blocks + 1);
   int parts = parts_for(j.used * j.slot, 1024);
   in_parts(count_part, &j, parts);
   int32_t at = 0;

@@ -58,6 +58,12 @@ static inline void copy_lines(uint8_t *to, const uint8_t *from, int64_t bytes) {
   for (int64_t k = 0; k < bytes; k += 64) memcpy(to + k, from + k, 64);
 }
 
+enum { AHEAD = 8 };  // blocks between asking for the lines of one and using them
+
+static inline void fetch_block(const uint8_t *at, int64_t bytes) {
+  for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch(at + k, 1);
+}
+
 static inline void copy_one(uint8_t *to, const uint8_t *from, int64_t width) {
   if (width == 4) *(uint32_t *)to = *(const uint32_t *)from; else *(uint64_t *)to = *(const uint64_t *)from;
 }

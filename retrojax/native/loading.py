@@ -14,7 +14,7 @@ import jax
 
 SOURCES = ("team.c", "collect.c", "put.c", "note.c", "stock.c", "deliver.c")
 HEADERS = ("common.h", "pending.h")
-TARGETS = ("retrojax_collect", "retrojax_put", "retrojax_note", "retrojax_take", "retrojax_stock",
+TARGETS = ("retrojax_collect", "retrojax_put", "retrojax_note", "retrojax_stock",
            "retrojax_settle", "retrojax_deliver")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-pthread", "-w")
 

@@ -1,8 +1,8 @@
-// Spikes of a block into the rings of their neurons, newest first; and the input of a block out of its ring.
+// Spikes of a block into the rings of their neurons, newest first; and the input of that block out of its ring.
 // See engine/lazy/block.py.
 #include "common.h"
 
-// inputs: spiked seen read step synced, then aliased: fired ring before; outputs: short, then the aliased three
+// inputs: spiked seen read step synced here, then aliased: fired ring before waiting; outputs: short, then the aliased four
 XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
   const uint8_t *spiked = IN(uint8_t, 0), *seen = IN(uint8_t, 1);
@@ -11,45 +11,45 @@ XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
   uint8_t *runs_short = OUT(uint8_t, 0), *before = OUT(uint8_t, 3);
   uint32_t *word = OUT(uint32_t, 1);
   int32_t *ring = OUT(int32_t, 2);
-  int64_t steps = input(f, 0)->dims[0], neurons = input(f, 0)->dims[1], size = output(f, 2)->dims[0];
+  int64_t steps = input(f, 0)->dims[0], neurons = input(f, 0)->dims[1], size = output(f, 2)->dims[1];
   int64_t traces = input(f, 1)->dims[1], reads = output(f, 3)->dims[0];
   int64_t width = width_of(output(f, 3)), room = size - steps;
   *runs_short = 0;
+  XLA_FFI_Buffer *waiting = output(f, 4);
+  int64_t turn = waiting->dims[1] * waiting->dims[2] * waiting->dims[3];
+  memset((int32_t *)waiting->data + *IN(int32_t, 5) * turn, 0, turn * sizeof(int32_t));
+  int32_t *who = scratch(4, (neurons + 8) * sizeof *who);
+  if (!who) return fail(f, "retrojax: no memory left to note spikes");
   for (int64_t n = 0; n < neurons; n++) word[n] &= 0xff000000u;
   for (int64_t l = 0; l < steps; l++) {
     const uint8_t *fired = spiked + l * neurons;
-    int64_t n = 0;
+    int64_t n = 0, count = 0;
     while (n < neurons) {
       uint64_t eight;
       if (n + 8 <= neurons && (memcpy(&eight, fired + n, 8), !eight)) { n += 8; continue; }
       int64_t stop = n + 8 <= neurons ? n + 8 : neurons;
       for (; n < stop; n++) {
         if (!fired[n]) continue;
-        // spikes that everything has seen are left to fall out, so only the recent ones move up
-        int64_t kept = 0;
-        while (kept < size - 1 && ring[kept * neurons + n] > synced) kept++;
-        for (int64_t k = kept; k > 0; k--) ring[k * neurons + n] = ring[(k - 1) * neurons + n];
-        ring[n] = step + 1 + (int32_t)l;
-        for (int64_t r = 0; r < reads; r++) {
-          uint8_t *own = before + (r * size * neurons + n) * width;
-          for (int64_t k = kept; k > 0; k--) copy_one(own + k * neurons * width, own + (k - 1) * neurons * width, width);
-          copy_one(own, seen + ((l * traces + read[r]) * neurons + n) * width, width);
-        }
-        word[n] = (word[n] + (1u << 24)) | 1u << l;
-        if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
+        who[count++] = (int32_t)n;
+        __builtin_prefetch(ring + n * size, 1);
       }
     }
+    for (int64_t k = 0; k < count; k++) {
+      n = who[k];
+      // spikes that everything has seen are left to fall out, so only the recent ones move up
+      int64_t kept = 0;
+      int32_t *own_ring = ring + n * size;
+      while (kept < size - 1 && own_ring[kept] > synced) kept++;
+      memmove(own_ring + 1, own_ring, kept * sizeof *own_ring);
+      *own_ring = step + 1 + (int32_t)l;
+      for (int64_t r = 0; r < reads; r++) {
+        uint8_t *own = before + (r * neurons + n) * size * width;
+        memmove(own + width, own, kept * width);
+        copy_one(own, seen + ((l * traces + read[r]) * neurons + n) * width, width);
+      }
+      word[n] = (word[n] + (1u << 24)) | 1u << l;
+      if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
+    }
   }
-  return NULL;
-}
-
-// inputs: here waiting(aliased); outputs: arriving waiting
-XLA_FFI_Error *retrojax_take(XLA_FFI_CallFrame *f) {
-  if (is_query(f)) return NULL;
-  int64_t bytes = 4;
-  for (int64_t k = 0; k < output(f, 0)->rank; k++) bytes *= output(f, 0)->dims[k];
-  uint8_t *from = OUT(uint8_t, 1) + *IN(int32_t, 0) * bytes;
-  memcpy(OUT(uint8_t, 0), from, bytes);
-  memset(from, 0, bytes);
   return NULL;
 }

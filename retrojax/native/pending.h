@@ -25,13 +25,13 @@ static inline void sort_landings(const int32_t *own, int64_t size, int32_t landi
   l->due[l->n] = NEVER;
 }
 
-// The events of a synapse before `before`: spikes of its target from the `newer`-th newest on, and landings. Written every
-// `stride` words if `out` is given. Returns their number, and in `on_time` whether a landing falls on `before`.
-static inline int merge(const int32_t *ring, int64_t neurons, int32_t target, int newer, int32_t touched, int32_t before,
+// The events of a synapse before `before`: spikes of its target from the `newer`-th newest on, and landings. `size`: spikes
+// that a neuron remembers. Written every `stride` words if `out` is given. Returns their number, and in `on_time` whether a landing falls on `before`.
+static inline int merge(const int32_t *ring, int64_t size, int32_t target, int newer, int32_t touched, int32_t before,
                         const Landings *l, int32_t *out, int64_t stride, int *on_time) {
   int count = 0, landing = 0;
   for (;;) {
-    int32_t post = newer > 0 ? ring[(newer - 1) * neurons + target] - touched : NEVER, land = l->due[landing];
+    int32_t post = newer > 0 ? ring[target * size + newer - 1] - touched : NEVER, land = l->due[landing];
     int32_t when = post < land ? post : land;
     int32_t bits = (land == when ? LANDED : 0) | (post == when ? POST : 0);
     if (when >= before) {

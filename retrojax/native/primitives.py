@@ -10,7 +10,7 @@ def _like(*arrays: Array) -> tuple[jax.ShapeDtypeStruct, ...]:
 
 
 def collect(
-    cells: Float[Array, "B C slot"], first: Int[Array, " A1"], post: Int[Array, "B slot"], ring: Int[Array, "K N"],
+    cells: Float[Array, "B C slot"], first: Int[Array, " A1"], post: Int[Array, "B slot"], ring: Int[Array, "N K"],
     fired: UInt32[Array, " N"], moment: Int[Array, "5"], pending: UInt32[Array, " A"], marks: UInt8[Array, "B slot"],
     touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], blocks: int, events: int,
     number: bool,
@@ -21,7 +21,7 @@ def collect(
     - `number`: whether it is wanted which spike of its neuron is the first pending one.
 
     **Returns** block, axon, now, touched, quiet; rows, target, last; lane, count, events, first (no element unless
-    `number`); [blocks, synapses listed, whether axons are left, where to go on, whether a landing was lost]; and
+    `number`); [blocks, synapses listed, blocks left, where to go on, whether a landing was lost]; and
     pending, marks, touched, arrived, arrivals after it.
     """
     _, channels, slot = cells.shape
@@ -56,21 +56,16 @@ def put(
 
 def note(
     spiked: Bool[Array, "L N"], seen: Float[Array, "L Q N"], read: Int[Array, " R"], step: Int[Array, ""],
-    synced: Int[Array, ""], fired: UInt32[Array, " N"], ring: Int[Array, "K N"], before: Float[Array, "R K N"],
+    synced: Int[Array, ""], here: Int[Array, ""], fired: UInt32[Array, " N"], ring: Int[Array, "N K"],
+    before: Float[Array, "R N K"], waiting: Int[Array, "D L 2 N"],
 ) -> tuple[Array, ...]:
-    """Spikes of a block into the rings (`engine.lazy.block`).
+    """Spikes of a block into the rings, and the input of turn `here` out of its own (`engine.lazy.block`).
 
-    **Returns** whether a ring runs short, the words, the rings, and the traces kept with them.
+    **Returns** whether a ring runs short, the words, the rings, the traces kept with them, and the input.
     """
-    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(fired, ring, before))
-    call = jax.ffi.ffi_call("retrojax_note", shapes, input_output_aliases={5: 1, 6: 2, 7: 3})
-    return tuple(call(spiked, seen, read, step, synced, fired, ring, before))
-
-
-def take(here: Int[Array, ""], waiting: Int[Array, "D L 2 N"]) -> tuple[Array, ...]:
-    """The input of turn `here`, [L, 2, N], and `waiting` with it taken out (`engine.lazy.block`)."""
-    shapes = (jax.ShapeDtypeStruct(waiting.shape[1:], waiting.dtype), *_like(waiting))
-    return tuple(jax.ffi.ffi_call("retrojax_take", shapes, input_output_aliases={1: 1})(here, waiting))
+    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(fired, ring, before, waiting))
+    call = jax.ffi.ffi_call("retrojax_note", shapes, input_output_aliases={6 + k: 1 + k for k in range(4)})
+    return tuple(call(spiked, seen, read, step, synced, here, fired, ring, before, waiting))
 
 
 def deliver(
@@ -86,7 +81,7 @@ def deliver(
 
 
 def stock(
-    owner: Int[Array, " B"], post: Int[Array, "B slot"], ring: Int[Array, "K N"], fired: UInt32[Array, " N"],
+    owner: Int[Array, " B"], post: Int[Array, "B slot"], ring: Int[Array, "N K"], fired: UInt32[Array, " N"],
     touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], marks: UInt8[Array, "B slot"],
     hot: Bool[Array, "B J slot"], moment: Int[Array, "5"], cells: Float[Array, "B C slot"],
     channels: Int[Array, " R"], lanes: int, events: int,

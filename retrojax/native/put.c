@@ -18,6 +18,7 @@ static void put_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int64_t from = parts == 1 ? 0 : cut(j->used, part - 1, parts - 1), to = parts == 1 ? j->used : cut(j->used, part, parts - 1);
   for (int64_t b = part || parts == 1 ? from : to; b < to; b++) {
+    if (b + AHEAD < to) fetch_block(j->cells + j->block[b + AHEAD] * j->channels * j->bytes, j->channels * j->bytes);
     uint8_t *cell = j->cells + j->block[b] * j->channels * j->bytes;
     for (int64_t c = 0; c < j->channels; c++)
       copy_lines(cell + c * j->bytes, (const uint8_t *)input(j->frame, 11 + (int)c)->data + b * j->bytes, j->bytes);

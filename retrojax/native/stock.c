@@ -3,8 +3,7 @@
 #include "pending.h"
 
 enum {
-  WINDOW = 12, // blocks looked at in one call, in multiples of what could be listed if every synapse were active
-  AHEAD = 8    // blocks between fetching a line and reading it
+  WINDOW = 12 // blocks looked at in one call, in multiples of what could be listed if every synapse were active
 };
 
 typedef struct {
@@ -14,7 +13,7 @@ typedef struct {
   int32_t start, stop, landing, begin;
   int32_t *lane, *since, *count, *events;
   uint8_t *stored;
-  int64_t slot, neurons, arrivals1, lanes, channels, reads, width, messengers;
+  int64_t slot, neurons, ring_size, arrivals1, lanes, channels, reads, width, messengers;
   int blocks;                // looked at, then listed
   struct Found *found;       // of sixteen slots in a row
   int32_t *active;           // of every block: synapses to list
@@ -55,7 +54,7 @@ static void look_part(void *p, int part, int parts) {
       active += __builtin_popcount(busy);
       for (int unused; l.n && busy; busy &= busy - 1) {
         int k = __builtin_ctz(busy);
-        f->count[k] = (uint8_t)merge(j->ring, j->neurons, post[k], f->newer[k], touched, before, &l, NULL, 0, &unused);
+        f->count[k] = (uint8_t)merge(j->ring, j->ring_size, post[k], f->newer[k], touched, before, &l, NULL, 0, &unused);
       }
     }
     j->active[b] = active;
@@ -103,11 +102,11 @@ static void list_part(void *p, int part, int parts) {
           copy_one(j->stored + (r * j->lanes + at) * j->width, from, j->width);
         }
         if (l.n) {
-          merge(j->ring, j->neurons, j->post[lane], f->newer[k], touched, before, &l, out, j->lanes, &unused);
+          merge(j->ring, j->ring_size, j->post[lane], f->newer[k], touched, before, &l, out, j->lanes, &unused);
           continue;
         }
-        const int32_t *stamp = j->ring + (count - 1) * j->neurons + j->post[lane];
-        for (int e = 0; e < count; e++, stamp -= j->neurons) out[e * j->lanes] = (*stamp - touched) * 4 + POST;
+        const int32_t *stamp = j->ring + j->post[lane] * j->ring_size + count - 1;
+        for (int e = 0; e < count; e++, stamp--) out[e * j->lanes] = (*stamp - touched) * 4 + POST;
       }
     }
   }
@@ -124,7 +123,7 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
            
            .hot = IN(uint8_t, 8) + moment[4] * input(f, 8)->dims[2], .start = moment[0], .stop = moment[1], .landing = moment[2], .begin = moment[3],
            .lane = OUT(int32_t, 0), .since = OUT(int32_t, 1), .count = OUT(int32_t, 2), .events = OUT(int32_t, 3),
-           .slot = input(f, 1)->dims[1], .neurons = input(f, 2)->dims[1], .arrivals1 = input(f, 6)->dims[1],
+           .slot = input(f, 1)->dims[1], .neurons = input(f, 2)->dims[0], .ring_size = input(f, 2)->dims[1], .arrivals1 = input(f, 6)->dims[1],
            .lanes = output(f, 0)->dims[0], .messengers = input(f, 8)->dims[1], .cells = IN(uint8_t, 10),
            .channel = IN(int32_t, 11), .reads = input(f, 11)->dims[0], .channels = input(f, 10)->dims[1],
            .stored = OUT(uint8_t, 5), .width = width_of(input(f, 10))};
@@ -136,7 +135,7 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
   uint16_t *word = scratch(3, (j.neurons + 1) * sizeof *word);
   if (!j.found || !j.active || !j.histogram || !word) return fail(f, "retrojax: no memory left to find active synapses");
   const uint32_t *fired = IN(uint32_t, 3);
-  for (int64_t n = 0; n < j.neurons; n++) word[n] = (uint16_t)(fired[n] >> 24 | (j.ring[n] > j.start) << 8);
+  for (int64_t n = 0; n < j.neurons; n++) word[n] = (uint16_t)(fired[n] >> 24 | (j.ring[n * j.ring_size] > j.start) << 8);
   word[j.neurons] = 0, j.word = word;
   in_parts(look_part, &j, parts_for(j.blocks * j.slot, 8192));
   int fits = 0;

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import erf
 
-from retrojax.numerics import Draws
+from retrojax.numerics import Draws, expm1
 from retrojax.parts.base import AbstractRule, CalciumPath
 from retrojax.types import PerRow
 
@@ -85,7 +85,7 @@ class GraupnerBrunel(AbstractRule):
         change = change + self._drift(s.rho + change, either - both, potentiates, 1 - potentiates, noise[1])
         # past 80 the answer is the nearest well; the exponential of a silent day would overflow
         rest = jnp.minimum((elapsed - (both + either) / 2) * (0.5 / self.tau), 80.0)
-        change = change + self._well(s.rho + change, jnp.expm1(rest)) + s.carry
+        change = change + self._well(s.rho + change, expm1(rest)) + s.carry
         rho = s.rho + change
         event = s.event + 1 if self.noise else s.event
         return EfficacyState(rho, change - (rho - s.rho), event)
@@ -111,7 +111,7 @@ class GraupnerBrunel(AbstractRule):
         gamma_p, gamma_d = self.gate_p * self.gamma_p * up, self.gate_d * self.gamma_d * down
         total = gamma_p + gamma_d
         some = jnp.where(total > 0, total, 1.0)
-        gone = jnp.expm1(-total / self.tau * duration)
+        gone = expm1(-total / self.tau * duration)
         change = (rho - gamma_p / some) * gone
         if not self.noise:
             return change

@@ -104,7 +104,7 @@ def test_law9_a_new_value_does_not_recompile(case):
 def test_the_layout_changes_no_bit(case):
     kind, drawn, _, whole = case
     wide = built(kind, drawn, rate=RATE, slot=64, spare=0.5, ring=60)
-    assert wide.state.cells.shape[2] == 64 and wide.state.ring.shape[0] == 60
+    assert wide.state.cells.shape[2] == 64 and wide.state.ring.shape[1] == 60
     alike(whole, advance(wide, 10, TICKS - 10))
 
 

@@ -151,15 +151,16 @@ def plan_capacity(
     """
     spikes = options.rate * times.block * dt
     total, most = max(int(one.sum()) for one in owned), max(int(one.max(initial=0)) for one in owned)
-    expected = spikes * total + 4 * math.sqrt(spikes * total * most)
+    # what a pass leaves costs a small one more, and empty places cost in every pass
+    expected = spikes * total + math.sqrt(spikes * total * most)
     count = max(most, min(math.ceil(expected), options.lanes // options.slot, total), FEWEST)
     per_tile = max(options.tile // options.slot, 1)
-    count = -(-count // per_tile) * per_tile
+    whole = lambda blocks: -(-blocks // per_tile) * per_tile  # noqa: E731
     landing = round(float(jnp.max(synapse.spine.delay)) / dt)
     ring = options.ring or (16 if times.block <= 4 else 32)
     if not times.block < ring <= 127:
         raise InputError("ring", ring, f"{times.block + 1} (the steps of a block, and one) to 127", "change it")
-    return Capacity(count, ring, min(landing + 1, MOST_LANDINGS) if landing else 0,
+    return Capacity(whole(count), whole(max(most, FEWEST)), ring, min(landing + 1, MOST_LANDINGS) if landing else 0,
                     per_tile * options.slot)
 
 
@@ -190,8 +191,8 @@ def initial_state(
         arrivals=jnp.zeros((axons, tissue.capacity.landings + 1), jnp.int32),
         post=jnp.zeros((len(post_taus(model.synapse)), neurons)), neurons=model.neurons.init(neurons),
         marks=jnp.zeros((blocks, slot), jnp.uint8), fired=jnp.zeros(neurons, jnp.uint32),
-        ring=jnp.full((tissue.capacity.ring, neurons), LONG_AGO, jnp.int32),
-        ring_post=jnp.zeros((len(tissue.layout.post_read), tissue.capacity.ring, neurons)),
+        ring=jnp.full((neurons, tissue.capacity.ring), LONG_AGO, jnp.int32),
+        ring_post=jnp.zeros((len(tissue.layout.post_read), neurons, tissue.capacity.ring)),
         history=jnp.zeros((times.history, axons), jnp.uint32),
         waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32), synced=zero,
         fields=fields,

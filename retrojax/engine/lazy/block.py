@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from retrojax import native
-from retrojax.engine.lazy.collect import Batch, Moment, collect
+from retrojax.engine.lazy.collect import Batch, Moment, collect, waiting_blocks
 from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
 from retrojax.engine.lazy.replay import Outcome, post_taus, replay
 from retrojax.engine.lazy.state import LazyState, LazyTissue, Spiked, Times
@@ -25,6 +25,9 @@ from retrojax.engine.network import OutsidePlan, outside_spikes, plan_outside, t
 from retrojax.errors import ErrorBit
 from retrojax.numerics import decay
 from retrojax.space import from_fixed, to_fixed
+
+MOST_STEPS = 16
+"""Steps of outside spikes drawn in one go, at most."""
 
 
 class BlockPlan(NamedTuple):
@@ -44,18 +47,20 @@ def plan_block(model: Model, tissue: LazyTissue) -> BlockPlan:
 
 
 def run_block(
-    model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan, flush: Array
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan, outside: UInt32[Array, " Q"],
+    flush: Array,
 ) -> tuple[LazyState, UInt32[Array, " N"], Array]:
     """Advance by one block; with `flush`, bring everything up to date at its end.
+
+    - `outside`: spikes of the sources, a bit per step (`outside_words`).
 
     **Returns** the state, the neurons' spikes (a bit per step), and [1, passes, more than one, early sync, synapses].
     """
     state, spiked, seen = _advance(model, tissue, state, times, plan)
-    outside = _outside(model, state, times, plan)
-    state, short = note(state, spiked, seen, tissue.layout.post_read)
+    state, short = note(state, times, spiked, seen, tissue.layout.post_read)
     bits = state.fired & jnp.uint32(0xFFFFFF)
     here = (state.step // times.block) % times.history
-    history = state.history.at[here].set(jnp.concatenate([bits, packed(outside)]))
+    history = state.history.at[here].set(jnp.concatenate([bits, outside]))
     state = eqx.tree_at(lambda s: s.history, state, history)
     early = short & ~flush
     pending = _arriving(state, times)
@@ -71,12 +76,12 @@ def run_block(
 
 def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan):
     """Neurons through all steps of the block; their spikes [L, N], and traces before these, [L, Q, N]."""
-    arriving, waiting = take(state.waiting, (state.step // times.block) % times.ahead)
+    here = (state.step // times.block) % times.ahead
     taus = post_taus(model.synapse)
 
-    def one(carry, entry):
-        (neurons, post), (number, arriving) = carry, entry
-        currents = from_fixed(arriving, tissue.input_scale)
+    def one(carry, number):
+        neurons, post = carry
+        currents = from_fixed(state.waiting[here, number], tissue.input_scale)
         cursor, lap = turn(model.drive, state.cursor + number, state.lap)
         excitation = with_background(model, plan.outside.background, currents[0], cursor, lap, state.key)
         neurons, spiked = model.neurons.step(neurons, model.dt, excitation, currents[1])
@@ -84,18 +89,24 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
         return (neurons, before + spiked), (spiked, before)
 
     start = (state.neurons, state.post)
-    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, (jnp.arange(times.block), arriving))
-    return eqx.tree_at(lambda s: (s.neurons, s.post, s.waiting), state, (neurons, post, waiting)), spiked, seen
+    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, jnp.arange(times.block))
+    return eqx.tree_at(lambda s: (s.neurons, s.post), state, (neurons, post)), spiked, seen
 
 
-def _outside(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> Spiked:
-    """Spikes of the sources in every step of the block, [L, Q]."""
+def together(times: Times) -> int:
+    """Blocks whose outside spikes are drawn in one go: random numbers cost as much for a few steps as for one."""
+    return max(k for k in range(1, max(MOST_STEPS // times.block, 1) + 1) if times.blocks % k == 0)
+
+
+def outside_words(model: Model, state: LazyState, times: Times, plan: BlockPlan) -> UInt32[Array, "G Q"]:
+    """Spikes of the sources in the next blocks (`together`), a bit per step."""
 
     def one(number):
         cursor, lap = turn(model.drive, state.cursor + number, state.lap)
         return outside_spikes(model.drive, plan.outside.drive, cursor, lap, state.key)
 
-    return jax.vmap(one)(jnp.arange(times.block))
+    spiked = jax.vmap(one)(jnp.arange(together(times) * times.block))
+    return jax.vmap(packed)(spiked.reshape(-1, times.block, spiked.shape[1]))
 
 
 def packed(spiked: Spiked) -> UInt32[Array, " N"]:
@@ -104,40 +115,34 @@ def packed(spiked: Spiked) -> UInt32[Array, " N"]:
     return jnp.sum(spiked * weight[:, None], axis=0, dtype=jnp.uint32)
 
 
-def take(waiting: Int[Array, "D L 2 N"], here: Int[Array, ""]) -> tuple[Array, Array]:
-    """The input of turn `here`, [L, 2, N], and `waiting` with it taken out."""
-    plain = lambda: (waiting[here], waiting.at[here].set(0))  # noqa: E731
-    if not native.ready():
-        return plain()
-    return jax.lax.platform_dependent(cpu=lambda: native.take(here, waiting), default=plain)
-
-
 def note(
-    state: LazyState, spiked: Spiked, seen: Float[Array, "L Q N"], post_read: tuple[int, ...]
+    state: LazyState, times: Times, spiked: Spiked, seen: Float[Array, "L Q N"], post_read: tuple[int, ...]
 ) -> tuple[LazyState, Array]:
-    """Spikes of the block into the rings; and whether a ring could not take another block without forgetting a spike
-    that is pending somewhere."""
-    plain = lambda: _note(state, spiked, seen, post_read)  # noqa: E731
+    """Spikes of the block into the rings, and its input, which led to them, out of its own; and whether a ring could
+    not take another block without forgetting a spike that is pending somewhere."""
+    here = (state.step // times.block) % times.ahead
+    plain = lambda: (*_note(state, spiked, seen, post_read), state.waiting.at[here].set(0))  # noqa: E731
     read = jnp.asarray(post_read, jnp.int32)
+    # in one call that needs the spikes: XLA would copy the input rather than order its last reading before a clearing
     fast = lambda: native.note(  # noqa: E731
-        spiked, seen, read, state.step, state.synced, state.fired, state.ring, state.ring_post)
-    short, fired, ring, before = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
-    return eqx.tree_at(lambda s: (s.fired, s.ring, s.ring_post), state, (fired, ring, before)), short
+        spiked, seen, read, state.step, state.synced, here, state.fired, state.ring, state.ring_post, state.waiting)
+    found = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    return eqx.tree_at(lambda s: (s.fired, s.ring, s.ring_post, s.waiting), state, found[1:]), found[0]
 
 
 def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
-    size = state.ring.shape[0]
-    rank = jnp.arange(size)[:, None]
+    size = state.ring.shape[1]
+    rank = jnp.arange(size)
 
     def one(carry, entry):
         ring, before, most = carry
         number, fired, traces = entry
         # spikes that everything has seen are left to fall out, so only the recent ones move up
-        kept = jnp.minimum(jnp.sum(ring > state.synced, axis=0), size - 1)
-        moves = fired & (rank <= kept)
+        kept = jnp.minimum(jnp.sum(ring > state.synced, axis=1), size - 1)
+        moves = fired[:, None] & (rank <= kept[:, None])
         newest = traces[jnp.asarray(post_read, jnp.int32)]
-        ring = jnp.where(moves, jnp.roll(ring, 1, axis=0).at[0].set(state.step + 1 + number), ring)
-        before = jnp.where(moves, jnp.roll(before, 1, axis=1).at[:, 0].set(newest), before)
+        ring = jnp.where(moves, jnp.roll(ring, 1, axis=1).at[:, 0].set(state.step + 1 + number), ring)
+        before = jnp.where(moves, jnp.roll(before, 1, axis=2).at[:, :, 0].set(newest), before)
         return (ring, before, jnp.maximum(most, jnp.max(jnp.where(fired, kept, 0)))), None
 
     steps = jnp.arange(spiked.shape[0], dtype=jnp.int32)
@@ -162,20 +167,28 @@ def touch(
     model: Model, tissue: LazyTissue, state: LazyState, times: Times, seen: Float[Array, "L Q N"],
     pending: UInt32[Array, " A"], flush: Bool[Array, ""],
 ) -> tuple[LazyState, Int[Array, "2"]]:
-    """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind."""
+    """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind.
+
+    Full ones as long as many blocks are left, and small ones for the rest: an axon that spikes twice, mostly.
+    """
     if not tissue.ids.size:  # nothing is ever behind
         return eqx.tree_at(lambda s: s.synced, state, state.step + times.block), jnp.zeros(2, jnp.int32)
     landing = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
 
-    def unfinished(carry):
-        _, _, sync, left, _, _ = carry
-        return left | (flush & ~sync)
+    few = tissue.capacity.few
 
-    def one(carry):
+    def many(carry):
+        _, _, sync, left, _, _ = carry
+        return (left > few) | ((left == 0) & flush & ~sync)
+
+    def some(carry):
+        return (carry[3] > 0) & (carry[3] <= few)
+
+    def one(carry, size: int):
         state, pending, sync, left, begin, passes = carry
-        sync, begin = sync | ~left, jnp.where(left, begin, 0)
+        sync, begin = sync | (left == 0), jnp.where(left > 0, begin, 0)
         moment = Moment(state.step, state.step + times.block, sync, landing, begin)
-        batch, pending, state = collect(tissue, state, pending, moment)
+        batch, pending, state = collect(tissue, state, pending, moment, size)
         outcome = replay(model, tissue, state, batch, moment, seen)
         state = put(model, tissue, state, times, batch, outcome)
         head = batch.block == tissue.plastic.first[jnp.minimum(batch.axon, state.touched.size - 1)]
@@ -185,8 +198,13 @@ def touch(
         return state, pending, sync, batch.left, batch.following, passes + counted
 
     none = jnp.zeros((), jnp.int32)
-    start = (state, pending, jnp.asarray(False), jnp.any(pending != 0), none, jnp.zeros(2, jnp.int32))
-    state, _, synced, _, _, passes = jax.lax.while_loop(unfinished, one, start)
+    def both(carry):
+        carry = jax.lax.while_loop(many, lambda carry: one(carry, tissue.capacity.blocks), carry)
+        return jax.lax.while_loop(some, lambda carry: one(carry, few), carry)
+
+    start = (state, pending, jnp.asarray(False), waiting_blocks(tissue.plastic, pending), none,
+             jnp.zeros(2, jnp.int32))
+    state, _, synced, _, _, passes = jax.lax.while_loop(lambda carry: many(carry) | some(carry), both, start)
     return eqx.tree_at(lambda s: s.synced, state, jnp.where(synced, state.step + times.block, state.synced)), passes
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8, UInt32
 
 from retrojax import native
-from retrojax.engine.lazy.state import Axons, Capacity, LazyState, LazyTissue
+from retrojax.engine.lazy.state import Axons, LazyState, LazyTissue
 from retrojax.errors import ErrorBit
 
 LANDED, POST = 1, 2
@@ -48,8 +48,8 @@ class Batch(NamedTuple):
     how many; `events`, (steps since `touched`) x 4 + bits, in time order, [E, n]; `first`, how many spikes of its
     target are newer than the first pending one. Entries without events do no harm.
 
-    `used`: blocks in this batch. `listed`: length of the list. `left`: whether axons remain. `following`: the axon to
-    go on with.
+    `used`: blocks in this batch. `listed`: length of the list. `left`: blocks that remain; with a sync, possibly just a
+    large number. `following`: the axon to go on with.
     """
 
     block: Int[Array, " b"]
@@ -66,30 +66,30 @@ class Batch(NamedTuple):
     first: Int[Array, " n"]
     used: Int[Array, ""]
     listed: Int[Array, ""]
-    left: Bool[Array, ""]
+    left: Int[Array, ""]
     following: Int[Array, ""]
 
 
 def collect(
-    tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment
+    tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment, size: int
 ) -> tuple[Batch, UInt32[Array, " A"], LazyState]:
-    """Blocks of as many pending axons as fit; what remains pending; and the state with these axons' books brought up
-    to date (when they were touched and spiked, and what their synapses have seen), but not their rows."""
-    plain = lambda: _collect(tissue, state, pending, moment)  # noqa: E731
+    """Blocks of as many pending axons as fit into `size`; what remains pending; and the state with these axons' books
+    brought up to date (when they were touched and spiked, and what their synapses have seen), but not their rows."""
+    plain = lambda: _collect(tissue, state, pending, moment, size)  # noqa: E731
     if not native.ready():
         return plain()
-    return jax.lax.platform_dependent(cpu=lambda: _collect_native(tissue, state, pending, moment), default=plain)
+    return jax.lax.platform_dependent(cpu=lambda: _collect_native(tissue, state, pending, moment, size), default=plain)
 
 
-def _collect_native(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment):
+def _collect_native(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment, size: int):
     capacity, axons = tissue.capacity, tissue.plastic
     scalars = jnp.stack([moment.start, moment.stop, moment.sync.astype(jnp.int32), moment.landing, moment.begin])
     *fields, first, sizes, pending, marks, touched, arrived, arrivals = native.collect(
         state.cells, axons.first, axons.post, state.ring, state.fired, scalars, pending, state.marks, state.touched,
-        state.arrived, state.arrivals, capacity.blocks, capacity.ring + capacity.landings,
+        state.arrived, state.arrivals, size, capacity.ring + capacity.landings,
         bool(tissue.layout.post_read))
     first = first if first.size else jnp.zeros_like(fields[-2])
-    batch = Batch._make([*fields, first, sizes[0], sizes[1], sizes[2] > 0, sizes[3]])
+    batch = Batch._make([*fields, first, *sizes[:4]])
     return batch, pending, _noted(state, marks, touched, arrived, arrivals, sizes[4] > 0)
 
 
@@ -99,12 +99,17 @@ def _noted(state: LazyState, marks, touched, arrived, arrivals, lost) -> LazySta
                        (marks, touched, arrived, arrivals, errors))
 
 
-def _collect(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment):
+def waiting_blocks(axons: Axons, pending: UInt32[Array, " A"]) -> Int[Array, ""]:
+    """Blocks of pending axons."""
+    return jnp.sum(jnp.where(pending != 0, axons.first[1:] - axons.first[:-1], 0), dtype=jnp.int32)
+
+
+def _collect(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"], moment: Moment, size: int):
     axons, count = tissue.plastic, state.touched.size
     owns = axons.first[1:] > axons.first[:-1]
     behind = jnp.where(state.touched < moment.stop, jnp.uint32(1), jnp.uint32(0))
     asked = jnp.where(owns, jnp.where(moment.sync, behind, pending), 0)
-    block, axon, now, used, rest = choose(axons, tissue.capacity, asked, moment)
+    block, axon, now, used, rest = choose(axons, size, asked, moment)
     known = jnp.minimum(axon, count - 1)
     touched, quiet = state.touched[known], state.arrived[known]
     target = jnp.where((axon < count)[:, None], axons.post[block], -1)
@@ -129,22 +134,22 @@ def _collect(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"],
     batch = Batch(block, axon, now, touched, quiet, jnp.moveaxis(state.cells[block], 1, 0), target,
                   jnp.where(moment.sync, 0, last).astype(jnp.uint8), lane, counted.ravel(),
                   words.reshape(-1, target.size), first.ravel(), used, jnp.asarray(target.size, jnp.int32),
-                  jnp.any(rest != 0), jnp.zeros((), jnp.int32))
+                  waiting_blocks(axons, rest), jnp.zeros((), jnp.int32))
     return batch, jnp.where(moment.sync, pending, rest), state
 
 
-def choose(axons: Axons, capacity: Capacity, pending: UInt32[Array, " A"], moment: Moment):
-    """The first pending axons whose blocks fit.
+def choose(axons: Axons, blocks: int, pending: UInt32[Array, " A"], moment: Moment):
+    """The first pending axons whose blocks fit into so many.
 
     **Returns** of every block: which it is, its axon (one past the last where there is none), when it is touched; then
     how many there are, and what remains pending.
     """
     size = pending.size
-    axon = jnp.nonzero(pending, size=min(capacity.blocks, size), fill_value=size)[0].astype(jnp.int32)
+    axon = jnp.nonzero(pending, size=min(blocks, size), fill_value=size)[0].astype(jnp.int32)
     safe = jnp.minimum(axon, size - 1)
     owned = jnp.where(axon < size, axons.first[safe + 1] - axons.first[safe], 0)
     stop = jnp.cumsum(owned, dtype=jnp.int32)
-    fits = (axon < size) & (stop <= capacity.blocks)
+    fits = (axon < size) & (stop <= blocks)
     bits = pending[safe]
     lowest = bits & -bits
     step = jax.lax.population_count(lowest - 1).astype(jnp.int32)
@@ -152,7 +157,7 @@ def choose(axons: Axons, capacity: Capacity, pending: UInt32[Array, " A"], momen
     left = jnp.where(moment.sync, jnp.uint32(0), bits & ~lowest)
     pending = pending.at[jnp.where(fits, axon, size)].set(left, mode="drop")
     used = jnp.max(jnp.where(fits, stop, 0))
-    number = jnp.arange(capacity.blocks, dtype=jnp.int32)
+    number = jnp.arange(blocks, dtype=jnp.int32)
     row = jnp.minimum(jnp.searchsorted(stop, number, side="right"), axon.size - 1)
     real = number < used
     block = jnp.where(real, axons.first[safe[row]] + number - (stop - owned)[row], 0)
@@ -181,13 +186,13 @@ def landings(arrivals: Int[Array, "A F1"], axon, touched, moment: Moment) -> Int
     return jnp.pad(jnp.sort(due, axis=1), ((0, 0), (0, 1)), constant_values=NEVER)
 
 
-def merge(ring: Int[Array, "K N"], lands: Int[Array, "b F1"], touched, target: Int[Array, "b slot"], newer, before):
+def merge(ring: Int[Array, "N K"], lands: Int[Array, "b F1"], touched, target: Int[Array, "b slot"], newer, before):
     """Spikes of the targets and landings in one sequence, up to `before` (exclusive) steps after `touched`."""
     live, before, row = target >= 0, before[:, None], jnp.arange(target.shape[0])[:, None]
     neuron = jnp.maximum(target, 0)
 
     def upcoming(spike, landing):
-        stamp = ring[jnp.maximum(spike, 0), neuron] - touched[:, None]
+        stamp = ring[neuron, jnp.maximum(spike, 0)] - touched[:, None]
         post, land = jnp.where(spike >= 0, stamp, NEVER), lands[row, landing]
         when = jnp.minimum(post, land)
         bits = jnp.where(land == when, LANDED, 0) + jnp.where(post == when, POST, 0)
@@ -206,7 +211,7 @@ def merge(ring: Int[Array, "K N"], lands: Int[Array, "b F1"], touched, target: I
         return number + 1, spike - step(POST), landing + step(LANDED), count + ours, words
 
     blank = jnp.zeros_like(target)
-    words = jnp.zeros((ring.shape[0] + lands.shape[1] - 1, *target.shape), jnp.int32)
+    words = jnp.zeros((ring.shape[1] + lands.shape[1] - 1, *target.shape), jnp.int32)
     _, spike, landing, count, words = jax.lax.while_loop(pending, one, (0, newer - 1, blank, blank, words))
     when, bits = upcoming(spike, landing)
     return count, words, jnp.where(live & (when == before), bits, 0), newer - 1

@@ -50,7 +50,7 @@ def _deliver(tissue: LazyTissue, axons: Axons, waiting, pending, start, times: T
 
     def one(carry):
         waiting, pending = carry
-        block, axon, now, _, pending = choose(axons, tissue.capacity, pending, here)
+        block, axon, now, _, pending = choose(axons, tissue.capacity.blocks, pending, here)
         target = axons.post[block]
         real = (axon < pending.size)[:, None] & (target >= 0)
         sent = jnp.where(real, units[block] if units.ndim else units, 0)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from retrojax.engine.field_step import FieldPlan
-from retrojax.engine.lazy.block import BlockPlan, plan_block, run_block
+from retrojax.engine.lazy.block import BlockPlan, outside_words, plan_block, run_block, together
 from retrojax.engine.lazy.field import field_step, slow_step
 from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
 from retrojax.engine.model import Model
@@ -35,7 +35,7 @@ def run_chunk(
 def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: Times) -> tuple[LazyState, LazyRecord]:
     model, tissue, ticks = kept
     plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
-    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[1]), jnp.uint32),
+    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), jnp.uint32),
                        jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32))
 
     def body(number, carry):
@@ -69,16 +69,21 @@ def _tick(
     for messenger, now in zip(model.messengers, due, strict=True):
         flush = flush if messenger.name in tissue.layout.sparse else flush | now
 
-    def one(block, carry):
+    def one(block, carry, outside, first):
         state, record = carry
-        last = flush & (block == times.blocks - 1)
-        state, spikes, passes = run_block(model, tissue, state, times, blocks, last)
+        last = flush & (first + block == times.blocks - 1)
+        state, spikes, passes = run_block(model, tissue, state, times, blocks, outside[block], last)
         most = jnp.maximum(record.passes[4], passes[4])
-        record = record._replace(spikes=record.spikes.at[number * times.blocks + block].set(spikes),
+        record = record._replace(spikes=record.spikes.at[number * times.blocks + first + block].set(spikes),
                                  passes=(record.passes + passes).at[4].set(most))
         return state, record
 
-    state, record = jax.lax.fori_loop(0, times.blocks, one, (state, record))
+    def some(group, carry):
+        outside = outside_words(model, carry[0], times, blocks)
+        return jax.lax.fori_loop(0, size, lambda block, carry: one(block, carry, outside, group * size), carry)
+
+    size = together(times)
+    state, record = jax.lax.fori_loop(0, times.blocks // size, some, (state, record))
     state = eqx.tree_at(lambda s: s.tick, state, tick)
     for which, (now, plan_) in enumerate(zip(due, plans, strict=True)):
         step = lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p)  # noqa: E731

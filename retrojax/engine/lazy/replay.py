@@ -42,6 +42,7 @@ def replay(
     layout, dt, column = tissue.layout, model.dt, lambda x: x[..., None]
     index = tissue.plastic.index[batch.block]
     synapse, draws = synapse_of(layout, model.synapse, index), Draws(state.key, tissue.ids[index])
+    shape, flat = batch.target.shape, lambda tree: jax.tree.map(lambda x: x.reshape(-1) if x.ndim > 1 else x, tree)
     axon = jnp.minimum(batch.axon, state.touched.size - 1)
     stored, since = list(state.pre[:, axon]), batch.quiet
     at_touch = decayed(synapse, stored, (batch.touched - since) * dt)
@@ -50,7 +51,10 @@ def replay(
     held = from_channels(layout, synapse, list(rows), [values[batch.block] for values in state.calm])
     before = decayed(synapse, [column(x) for x in at_touch], done * dt)
     rest = (column(batch.now - batch.touched) - done) * dt
-    held = flow_spine(synapse, with_traces(synapse, held, before), rest, draws)
+    # in one dimension, where XLA's loops are long: over rows of slots, a logarithm takes three times as long
+    held, rest = flat((with_traces(synapse, held, before), rest))
+    held = flow_spine(flat(synapse), held, rest, Draws(state.key, draws.ids.reshape(-1)))
+    held = jax.tree.map(lambda x: x.reshape(shape) if x.ndim else x, held)
     held = held._replace(release=synapse.release.flow(held.release, gap))
     at_now = decayed(synapse, stored, (batch.now - since) * dt)
     step = jnp.where(moment.sync, 0, batch.now - moment.start - 1)
@@ -87,7 +91,6 @@ def _pending(model: Model, tissue: LazyTissue, state: LazyState, batch: Batch, p
     """Rows after their last pending event, [C, b, slot], and how many steps after `touched` that was, [b, slot]."""
     tile, layout, dt = tissue.capacity.tile, tissue.layout, model.dt
     channels, _, slot = batch.rows.shape
-    busiest = batch.n_events.reshape(-1, tile).max(axis=1)
 
     def one_tile(number, carry):
         rows, done = carry
@@ -119,7 +122,7 @@ def _pending(model: Model, tissue: LazyTissue, state: LazyState, batch: Batch, p
 
         zero = jnp.zeros(tile, jnp.int32)
         values, at, _, _ = jax.lax.fori_loop(
-            0, busiest[number], one_event, (read[:channels], zero, [value[row] for value in pre], zero))
+            0, count.max(), one_event, (read[:channels], zero, [value[row] for value in pre], zero))
         # lanes without an event may stand in the list more than once: they write back nothing
         put = jnp.where(count > 0, lane, done.size)
         rows = [x.at[put].set(values[k], mode="drop") if k in layout.moved else x for k, x in enumerate(rows)]
@@ -136,7 +139,7 @@ def _at_spike(tissue: LazyTissue, state: LazyState, target, number, synapse: Syn
     """Postsynaptic traces just before a spike of the target, counted from its newest, where a rule reads them there."""
     place = {k: read for read, k in enumerate(tissue.layout.post_read)}
     blank = jnp.zeros(target.shape, state.post.dtype)
-    return [state.ring_post[place[k], number, target] if k in place else blank for k in range(len(post_taus(synapse)))]
+    return [state.ring_post[place[k], target, number] if k in place else blank for k in range(len(post_taus(synapse)))]
 
 
 def pre_taus(synapse: Synapse) -> list[Scalar]:

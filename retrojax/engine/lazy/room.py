@@ -73,7 +73,8 @@ def add_blocks(
 def _wide(tissue: LazyTissue, most: int) -> Capacity:
     """The capacity, with passes that hold all blocks of one axon."""
     per_tile = max(tissue.capacity.tile // tissue.plastic.post.shape[1], 1)
-    return tissue.capacity._replace(blocks=max(tissue.capacity.blocks, -(-most // per_tile) * per_tile))
+    most = -(-most // per_tile) * per_tile
+    return tissue.capacity._replace(blocks=max(tissue.capacity.blocks, most), few=max(tissue.capacity.few, most))
 
 
 def set_apart(tissue: LazyTissue, place: Place) -> tuple[LazyTissue, Place]:

@@ -19,12 +19,14 @@ class Capacity(NamedTuple):
     """Static sizes of the arrays that hold what is in flight; none of them can lose a spike (see `block`).
 
     - `blocks`: how many are brought up to date in one pass; more are done in further passes.
+    - `few`: how many in a pass where no more are left.
     - `ring`: spikes a neuron remembers; when one runs short, everything is brought up to date early.
     - `landings`: spikes of one axon whose calcium may be under way at once; 0 where it lands with the spike.
     - `tile`: synapses replayed together.
     """
 
     blocks: int
+    few: int
     ring: int
     landings: int
     tile: int
@@ -129,7 +131,7 @@ class LazyState(eqx.Module):
     - `post`: postsynaptic traces now, [trace, neuron].
     - `marks`: spikes of its target, modulo 256, that a synapse has seen. `fired`: of every neuron, in the top byte its
       spikes modulo 256, below a bit per step of the last block.
-    - `ring`: times of every neuron's last spikes, newest first, [spike, neuron]. `ring_post`: its traces just before
+    - `ring`: times of every neuron's last spikes, newest first, [neuron, spike]. `ring_post`: its traces just before
       each of them.
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
@@ -149,8 +151,8 @@ class LazyState(eqx.Module):
     neurons: Neurons
     marks: UInt8[Array, "B slot"]
     fired: UInt32[Array, " N"]
-    ring: Int[Array, "K N"]
-    ring_post: Float[Array, "R K N"]
+    ring: Int[Array, "N K"]
+    ring_post: Float[Array, "R N K"]
     history: UInt32[Array, "H A"]
     waiting: Int[Array, "D L 2 N"]
     synced: Int[Array, ""]

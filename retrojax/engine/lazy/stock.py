@@ -225,7 +225,7 @@ def _listed(tissue: LazyTissue, state: LazyState, stock: Stock, rank: int, reads
     touched, neuron = state.touched[axon], jnp.maximum(target, 0)
     # calcium that lands with its spike is seen by the touch, which leaves the synapse hot if need be
     recent = (landing > 0) & (state.arrived[axon] + landing > start)
-    active = (target >= 0) & (recent[:, None] | stock.hot[block, rank] | (state.ring[0, neuron] > start))
+    active = (target >= 0) & (recent[:, None] | stock.hot[block, rank] | (state.ring[neuron, 0] > start))
     newer = ((state.fired[neuron] >> 24).astype(jnp.uint8) - state.marks[block]).astype(jnp.int32)
     zero = jnp.zeros((), jnp.int32)
     lands = landings(state.arrivals, axon, touched, Moment(start, state.step, jnp.asarray(True), landing, zero))
