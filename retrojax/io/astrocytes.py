@@ -9,10 +9,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.model import Astrocytes, Domains, Maps, Secretion, Sensor
+from retrojax.engine.astrocytes import resting_cells
+from retrojax.engine.model import Astrocytes, Domains, Maps, Model, Secretion, Sensor
+from retrojax.engine.schedules import AnyState, AnyTissue
 from retrojax.errors import InputError
 from retrojax.io.schema import AstrocyteSection
 from retrojax.parts.astrocyte import neighbour_table
@@ -42,11 +46,26 @@ class Placed:
         """Voxels of every domain."""
         return np.bincount(self.label[self.label >= 0], minlength=len(self.centres))
 
-    def arrays(self) -> Domains:
-        """What the engine needs of them."""
+    @classmethod
+    def of_centres(cls, grid: Grid, centres: np.ndarray, model: Astrocytes) -> "Placed":
+        """Astrocytes at those centres [um], with Voronoi domains."""
+        label = domains(grid, centres)
+        return cls(centres, label, touching(grid, label), model)
+
+    def put(self, model: Model, tissue: AnyTissue, state: AnyState) -> tuple[AnyTissue, AnyState]:
+        """Tissue and state of a network, of either schedule, with these astrocytes at rest in it.
+
+        **Arguments**
+
+        - `model`: with `astrocytes`. `tissue`, `state`: built for that model.
+        """
         count = len(self.centres)
-        return Domains(jnp.asarray(self.label, jnp.int32), jnp.asarray(voxels_of(self.label, count)),
-                       jnp.asarray(self.size, jnp.int32), jnp.asarray(neighbour_table(self.pairs, count)))
+        where = Domains(jnp.asarray(self.label, jnp.int32), jnp.asarray(voxels_of(self.label, count)),
+                        jnp.asarray(self.size, jnp.int32), jnp.asarray(neighbour_table(self.pairs, count)))
+        cells = jax.tree.map(jnp.copy, resting_cells(model, where, state.fields))  # no two arrays may share memory
+        absent = lambda x: x is None  # noqa: E731
+        return (eqx.tree_at(lambda t: t.domains, tissue, where, is_leaf=absent),
+                eqx.tree_at(lambda s: s.astrocytes, state, cells, is_leaf=absent))
 
 
 def place_astrocytes(

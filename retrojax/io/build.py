@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
-from retrojax.engine.astrocytes import resting_cells
 from retrojax.engine.lazy.assemble import Space, build_lazy, check_parts, plan_times
 from retrojax.engine.model import Clocks, Maps, Model, Reaction
 from retrojax.engine.reactions import in_order
@@ -221,10 +220,7 @@ def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
         state = initial_state(model, tissue, plan.near_steps, config.seed)
     if plan.astrocytes is None:
         return tissue, state
-    where = plan.astrocytes.arrays()
-    put = lambda tree, leaf, value: eqx.tree_at(leaf, tree, value, is_leaf=lambda x: x is None)  # noqa: E731
-    return (put(tissue, lambda t: t.domains, where),
-            put(state, lambda s: s.astrocytes, resting_cells(model, where, state.fields)))
+    return plan.astrocytes.put(model, tissue, state)
 
 
 def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
