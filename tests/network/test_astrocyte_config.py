@@ -44,6 +44,7 @@ def config(config_file, tmp_path_factory):
              "grid": {"spacing": "40 um"}, "record": {"every": "500 ms", "fields": False}}
     data["synapse"]["rules"] = [data["synapse"]["rules"][0],
                                 {"model": "gliotransmission", "senses": "glio-glutamate", "alpha": 0.0}]
+    data["network"]["schedule"] = "clocked"  # compiles faster
     data["network"]["sonata"] = str(config_file.parent / data["network"]["sonata"])
     data["drive"]["replay"]["spikes"] = str(config_file.parent / data["drive"]["replay"]["spikes"])
     path = tmp_path_factory.mktemp("astrocytes") / "config.yaml"

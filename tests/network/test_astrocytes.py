@@ -1,5 +1,6 @@
 """Astrocytes of a network: as their parts stepped by hand, the same on both schedules, no molecule lost, to the bit."""
 
+import dataclasses
 import logging
 from typing import NamedTuple
 
@@ -8,11 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from astrocytes_tiny import COUNT, GRID, TICK, Net, P, by_hand, network
+from astrocytes_tiny import COUNT, GRID, TICK, Net, P, by_hand, glia, network
 
 from retrojax.engine.astrocytes import advance_cells
 from retrojax.engine.kernel import jump
+from retrojax.engine.model import Messenger
 from retrojax.engine.rows import Synapse, init_state
+from retrojax.engine.transport import make_plan, spread
+from retrojax.io.astrocytes import Placed, with_uptake
+from retrojax.io.schema import AstrocyteSection
 from retrojax.parts import SilentSpine, SpilloverSynthesis, TsodyksMarkram
 from retrojax.protocols.targets import find_target
 
@@ -149,3 +154,20 @@ def test_spillover_follows_release(x64):
     after, molecules = spill.emit(state.rules[0], jnp.asarray(50.0))
     np.testing.assert_allclose(molecules, [2400.0, 0.0])
     assert not np.any(after.released) and float(spill.most(jnp.asarray(50.0))) == pytest.approx(12000.0)
+
+
+def test_uptake_of_a_domain_speeds_the_loss_there_alone(x64):
+    placed = Placed.of_centres(GRID, np.array([[12.0, 15.0, 15.0], [60.0, 15.0, 15.0]]), glia())
+    label = placed.label.copy()
+    label[-1] = -1  # no astrocyte there
+    placed = dataclasses.replace(placed, label=label)
+    section = AstrocyteSection(density=1e-5, uptake={"glutamate": [0.5, 4.0]})
+    values, maps = with_uptake(section, placed, {"glutamate": {"loss": 0.04, "vmax": 0.0}}, {})
+    number = lambda x: jnp.asarray(x, float)  # noqa: E731
+    messenger = Messenger("glutamate", number(0.0), number(values["glutamate"]["loss"]), number(0.2),
+                          maps=maps["glutamate"])
+    start = number(np.random.default_rng(0).uniform(1, 2, GRID.shape))
+    plan = make_plan(messenger, GRID, messenger.loss, number(20.0), False)
+    left = spread(plan, start, jnp.zeros(GRID.shape))
+    factor = np.select([label == 0, label == 1], [0.5, 4.0], 1.0)
+    np.testing.assert_allclose(left, start * np.exp(-0.04 * factor * 20.0), rtol=1e-6)
