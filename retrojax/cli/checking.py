@@ -26,6 +26,7 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
                   f"slow {config.slow_step:g} ms", highlight=False)
     console.print(f"schedule: {_schedule(plan)}", highlight=False, soft_wrap=True)
     _messengers(plan, config, console)
+    _astrocytes(plan, console)
     _bytes(plan, console)
     for warning in warnings(plan):
         console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
@@ -71,11 +72,33 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
         console.print(f"reaction: {_spelled(reaction)}", highlight=False, soft_wrap=True)
 
 
+def _astrocytes(plan: Plan, console: Console) -> None:
+    """How many, how large, at which clock; what they sense and release."""
+    placed = plan.astrocytes
+    if placed is None:
+        return
+    glia, names, tick = placed.model, list(plan.messengers), plan.config.dt * plan.clocks.steps
+    size = placed.size * plan.grid.voxel_volume
+    share = 100 * placed.size.sum() / plan.grid.n_voxels
+    console.print(f"{len(placed.centres)} astrocytes, domains of {size.mean():.3g} um3 ({size.min():.3g} to "
+                  f"{size.max():.3g}) in {share:.3g} % of the box, {len(placed.pairs)} pairs touch",
+                  highlight=False, soft_wrap=True)
+    console.print(f"astrocytes step every {glia.every * tick:g} ms, in {glia.substeps} parts", highlight=False)
+    senses = [] if glia.transmitter is None else [f"{names[glia.transmitter]} (transmitter)"]
+    senses += [names[sensor.messenger] for sensor in glia.sensors]
+    releases = [names[secretion.messenger] for secretion in glia.secretions]
+    console.print(f"astrocytes sense {', '.join(senses) or 'nothing'}; release {', '.join(releases) or 'nothing'}; gap "
+                  f"junctions {'none' if glia.junctions is None else 'between domains that touch'}", highlight=False,
+                  soft_wrap=True)
+
+
 def _makers(plan: Plan, name: str, values: dict) -> str:
     """What makes a messenger: spines, other messengers, and what keeps up a resting level."""
     made = [f"spines ({type(rule).__name__})" for rule in plan.synapse.rules if rule.makes == name]
     names = list(plan.messengers)
     made += [names[r.source] for r in plan.reactions if r.product is not None and names[r.product] == name]
+    if plan.astrocytes is not None:
+        made += ["astrocytes" for s in plan.astrocytes.model.secretions if names[s.messenger] == name]
     if values["tonic"] > 0:
         made.append(f"tonic, {values['tonic']:g} nM")
     return ", ".join(made) or "nothing"
@@ -118,6 +141,14 @@ def warnings(plan: Plan) -> list[str]:
         else:
             widest = max(widest, reach)
         found += _doubts(plan, name, values)
+    if plan.astrocytes is not None:
+        glia = plan.astrocytes.model
+        if not glia.sensors and glia.transmitter is None:
+            found.append("astrocytes sense nothing: give them a `transmitter` or something under `senses`")
+        part = glia.every * plan.config.dt * plan.clocks.steps / glia.substeps
+        if part > 50:
+            found.append(f"astrocytes: parts of {part:g} ms are coarse for calcium, whose fastest rate is near 1/(20 "
+                         "ms): use `substep: 10 ms`")
     mirrored = wall_warning(plan.grid, plan.spines, widest)
     return found if mirrored is None else [*found, mirrored]
 

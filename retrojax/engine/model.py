@@ -11,11 +11,13 @@ import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.engine.rows import Synapse
+from retrojax.parts.astrocyte import Astrocyte, AstrocyteState, GapJunctions
 from retrojax.parts.background import AbstractBackground
 from retrojax.parts.drive import AbstractDrive
+from retrojax.parts.gliorelease import Gliorelease
 from retrojax.parts.neuron import AbstractNeuron
 from retrojax.space import Grid, Sites
-from retrojax.types import Field, Rows, Scalar, SeedKey
+from retrojax.types import Field, PerRow, Rows, Scalar, SeedKey
 
 Neurons = Any
 """State of the membranes: a NamedTuple of arrays of shape [N]."""
@@ -94,6 +96,47 @@ class Reaction(eqx.Module):
     catalyst: int | None = eqx.field(static=True, default=None)
 
 
+class Sensor(eqx.Module):
+    """Production of IP3 [uM/ms] by receptors for a messenger, rate c^hill / (half^hill + c^hill).
+
+    - `messenger`: its number; static. c is its mean concentration over the domain [nM].
+    - `rate` [uM/ms], `half` [nM], `hill`.
+    """
+
+    messenger: int = eqx.field(static=True)
+    rate: Scalar
+    half: Scalar
+    hill: Scalar
+
+
+class Secretion(eqx.Module):
+    """Gliotransmitter that leaves for messenger number `messenger` (static), into the whole domain alike.
+
+    `release.Omega_e` is not used: the messenger's own transport and loss clear it.
+    """
+
+    messenger: int = eqx.field(static=True)
+    release: Gliorelease
+
+
+class Astrocytes(eqx.Module):
+    """The astrocytes of a network, one per domain.
+
+    - `cell`: calcium and IP3. `junctions`: between cells whose domains touch; None for none.
+    - `transmitter`: number of the messenger that is Y of `Astrocyte`, by its mean over the domain; None for none.
+    - `sensors`: what else makes IP3. `secretions`: what leaves.
+    - `every`: ticks per step of the cells. `substeps`: Runge-Kutta steps in one. Static, as is `transmitter`.
+    """
+
+    cell: Astrocyte
+    junctions: GapJunctions | None
+    sensors: tuple[Sensor, ...]
+    secretions: tuple[Secretion, ...]
+    transmitter: int | None = eqx.field(static=True)
+    every: int = eqx.field(static=True)
+    substeps: int = eqx.field(static=True)
+
+
 class Model(eqx.Module):
     """Every parameter of a network: a new value never recompiles.
 
@@ -105,6 +148,7 @@ class Model(eqx.Module):
     - `background`: input that every neuron receives besides; None for none.
     - `reactions`: between messengers. One that turns into another should stand before it: then what becomes of it in a
       step that both take is seen in that step.
+    - `astrocytes`: None for none.
     """
 
     dt: Scalar
@@ -117,6 +161,27 @@ class Model(eqx.Module):
     messengers: tuple[Messenger, ...]
     background: AbstractBackground | None = None
     reactions: tuple[Reaction, ...] = ()
+    astrocytes: Astrocytes | None = None
+
+
+class Domains(eqx.Module):
+    """Where astrocytes are.
+
+    - `label`: astrocyte of every voxel, -1 for none. `voxels`: those of every astrocyte, padded with one past the last.
+    - `size`: voxels of every astrocyte. `neighbours`: table of cells whose domains touch (`parts.neighbour_table`).
+    """
+
+    label: Int[Array, "X Y Z"]
+    voxels: Int[Array, "A K"]
+    size: Int[Array, " A"]
+    neighbours: Int[Array, "A D"]
+
+
+class Cells(NamedTuple):
+    """State of the astrocytes: `inside` each, and the share of each gliotransmitter `ready` for release, [A]."""
+
+    inside: AstrocyteState
+    ready: tuple[PerRow, ...]
 
 
 class Inputs(NamedTuple):
@@ -137,6 +202,7 @@ class Tissue(eqx.Module):
     - `spines`, `boutons`: voxels of the plastic synapses. `near`: their offset class (`space.near_field`).
     - `input_scale`: fixed-point units per pA. `deposit_scale`: units per molecule and messenger.
     - `grid`, `delays`, `receptors`, `near_distance` [um]: static.
+    - `domains`: of astrocytes; None for none.
     """
 
     ids: Int[Array, " S"]
@@ -154,6 +220,7 @@ class Tissue(eqx.Module):
     delays: tuple[int, ...] = eqx.field(static=True)
     receptors: tuple[int, ...] = eqx.field(static=True)
     near_distance: float = eqx.field(static=True)
+    domains: Domains | None = None
 
 
 class NetworkState(eqx.Module):
@@ -168,7 +235,7 @@ class NetworkState(eqx.Module):
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
     - `tick`: ticks done. `cursor`, `lap`: step within the drive's period, and periods done. `slot`: position in the
       two rings.
-    - `key`: of the run. `errors`: `ErrorBit`s.
+    - `key`: of the run. `errors`: `ErrorBit`s. `astrocytes`: None for none.
     """
 
     rows: Rows
@@ -185,3 +252,4 @@ class NetworkState(eqx.Module):
     slot: Int[Array, ""]
     key: SeedKey
     errors: Int[Array, ""]
+    astrocytes: Cells | None = None

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from retrojax.engine.astrocytes import blank_calcium, note_calcium, step_astrocytes
 from retrojax.engine.field_step import FieldPlan, field_step, plan_fields, slow_step
 from retrojax.engine.kernel import touch
 from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
@@ -24,10 +25,12 @@ class ChunkRecord(NamedTuple):
     """What a chunk hands to the recorders; entries past the ticks that ran are stale.
 
     - `spikes`: which neuron spiked in which step. `levels`: of every messenger after every tick.
+    - `calcium`: of every astrocyte after every tick [uM]; None without astrocytes.
     """
 
     spikes: Bool[Array, "T steps N"]
     levels: Float[Array, "T M 3"]
+    calcium: Float[Array, "T A"] | None = None
 
 
 class OutsidePlan(NamedTuple):
@@ -52,13 +55,14 @@ def run_chunk(
     neurons = state.neurons.v.size
     blank = ChunkRecord(
         jnp.zeros((clocks.chunk, clocks.steps, neurons), bool),
-        jnp.zeros((clocks.chunk, *state.levels.shape), state.levels.dtype),
+        jnp.zeros((clocks.chunk, *state.levels.shape), state.levels.dtype), blank_calcium(state, clocks.chunk),
     )
 
     def body(number, carry):
         state, record = carry
         state, spikes = _tick(model, tissue, state, clocks, plans, outside)
-        return state, ChunkRecord(record.spikes.at[number].set(spikes), record.levels.at[number].set(state.levels))
+        return state, ChunkRecord(record.spikes.at[number].set(spikes), record.levels.at[number].set(state.levels),
+                                  note_calcium(record.calcium, state, number))
 
     return jax.lax.fori_loop(0, ticks, body, (state, blank))
 
@@ -72,6 +76,7 @@ def _tick(
     state = eqx.tree_at(lambda s: s.tick, state, state.tick + 1)
     for which, (every, plan_) in enumerate(zip(clocks.every, plans, strict=True)):
         state = _when(every, state, lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p))
+    state = step_astrocytes(model, tissue, state, clocks.steps)
     elapsed = model.dt * (clocks.steps * clocks.slow)
     state = _when(
         clocks.slow, state, lambda s: eqx.tree_at(lambda t: t.rows, s, slow_step(model.synapse, s.rows, elapsed))

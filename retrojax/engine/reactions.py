@@ -62,8 +62,10 @@ def plan_transport(model: Model, grid: Grid, which: int, elapsed: Scalar) -> Tra
 
 
 def no_pending(model: Model, grid: Grid) -> tuple[jax.Array, ...]:
-    """Nothing under way: one field per messenger that others turn into, and empty arrays."""
-    made = {r.product for r in model.reactions}
+    """Nothing under way: one field per messenger that others turn into or astrocytes release, and empty arrays."""
+    made: set[int | None] = {r.product for r in model.reactions}
+    if model.astrocytes is not None:
+        made |= {secretion.messenger for secretion in model.astrocytes.secretions}
     return tuple(jnp.zeros(grid.shape if which in made else (0, 0, 0)) for which in range(len(model.messengers)))
 
 

@@ -17,6 +17,7 @@ from retrojax.engine.reactions import in_order
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.engine.schedules import AnyState, AnyTissue, Clocked, Lazy, Schedule
 from retrojax.errors import InputError, naming_file
+from retrojax.io.astrocytes import Placed, astrocyte_sizes, place_astrocytes, with_uptake
 from retrojax.io.circuit import Cells, gather_cells, wire
 from retrojax.io.maps import check_stages, load_maps, mapped
 from retrojax.io.parts import (
@@ -66,6 +67,7 @@ class Plan:
 
     - `messengers`: numbers of each; `maps` of those in the extracellular space, as factors on the numbers.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
+    - `astrocytes`: None for none.
     """
 
     config: RunConfig
@@ -83,6 +85,7 @@ class Plan:
     reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
     sizes: Sizes
+    astrocytes: Placed | None = None
 
     @property
     def clocks(self) -> Clocks:
@@ -133,8 +136,12 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     reactions = make_reactions(config.reactions, order, file)
     grid = _grid(config, np.concatenate([spines, boutons]))
     values, maps = _mapped(config, grid, values)
-    lost = total_loss(values, reactions)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
+    placed = None
+    if config.astrocytes is not None:
+        placed = place_astrocytes(config.astrocytes, grid, list(values), config.dt * clocks.steps, config.seed, file)
+        values, maps = with_uptake(config.astrocytes, placed, values, maps, file)
+    lost = total_loss(values, reactions)
     near = tuple(
         steps_needed(grid, v["diffusion"], lost[name], v["step"], place.bouton_distance) for name, v in values.items()
     )
@@ -144,9 +151,12 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         sizes = lazy_sizes(synapse, config.dt, wiring, schedule.times, grid.n_voxels if values else 0, near)
     else:
         sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
+    if placed is not None:
+        more = astrocyte_sizes(placed, schedule.clocks.chunk, jnp.result_type(float).itemsize)
+        sizes = sizes._replace(arrays=sizes.arrays | more)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                maps, reactions, near, sizes)
+                maps, reactions, near, sizes, placed)
 
 
 @naming
@@ -160,6 +170,7 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan),
         messengers=make_messengers(plan.messengers, plan.reactions, plan.maps), reactions=plan.reactions,
         background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
+        astrocytes=None if plan.astrocytes is None else plan.astrocytes.model,
     )
     tissue, state = _arrays(plan, model)
     ticks = config.duration / (config.dt * plan.clocks.steps)
@@ -199,11 +210,17 @@ def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
     config, distance = plan.config, plan.config.synapse.placement.bouton_distance
     most = [_most_molecules(plan.synapse, name, v) for name, v in plan.messengers.items()]
     strongest, headroom = _largest_strength(model.synapse), config.network.input_headroom
+    tissue: AnyTissue
+    state: AnyState
     if isinstance(plan.schedule, Lazy):
         space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps) if most else None
-        return build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
-    tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most)
-    return tissue, initial_state(model, tissue, plan.near_steps, config.seed)
+        tissue, state = build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
+    else:
+        tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most)
+        state = initial_state(model, tissue, plan.near_steps, config.seed)
+    if plan.astrocytes is None:
+        return tissue, state
+    return plan.astrocytes.put(model, tissue, state)
 
 
 def _grid(config: RunConfig, sites: np.ndarray) -> Grid:

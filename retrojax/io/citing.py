@@ -14,6 +14,10 @@ def citations(config: RunConfig) -> list[str]:
         keys |= set(cited_keys(load_record(section.record)))
         if isinstance(section.synthesis, PartChoice):
             keys |= set(PARTS[section.synthesis.model].cites)
+    if config.astrocytes:
+        used = {"astrocyte": True, "gap_junctions": config.astrocytes.junctions is not None,
+                "gliorelease": bool(config.astrocytes.releases)}
+        keys |= {key for name, there in used.items() if there for key in PARTS[name].cites}
     keys.add("Dai2020")
     if config.sleep:
         keys |= {"Vallat2021", "Xie2013", "Krishnan2016"}

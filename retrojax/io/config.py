@@ -76,6 +76,10 @@ def _absolute(config: RunConfig, folder: Path) -> RunConfig:
     if config.grid.maps:
         maps = config.grid.maps.model_copy(update={"file": found(config.grid.maps.file, "grid.maps.file")})
         update["grid"] = config.grid.model_copy(update={"maps": maps})
+    if config.astrocytes:
+        given = {name: getattr(config.astrocytes, name) for name in ("positions", "domains")}
+        files = {name: found(value, f"astrocytes.{name}") for name, value in given.items() if isinstance(value, Path)}
+        update["astrocytes"] = config.astrocytes.model_copy(update=files)
     return config.model_copy(update=update)
 
 

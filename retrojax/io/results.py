@@ -67,6 +67,8 @@ class Recorder:
         done = [k for k in range(ticks) if (chunk.start + k + 1) % self.bin == 0]
         if done and levels.shape[1]:
             low, high = (chunk.start + done[0] + 1) // self.bin - 1, (chunk.start + done[-1] + 1) // self.bin
+            if chunk.record.calcium is not None:
+                _array(root, "calcium")[low:high] = np.asarray(chunk.record.calcium[:ticks])[done]
             for place, name in enumerate(("conc_mean", "conc_bouton_mean", "conc_bouton_max")):
                 _array(root, name)[low:high] = levels[done, :, place]
         if chunk.stop in self.snapshots:
@@ -138,6 +140,13 @@ def _template(recorder: Recorder) -> xr.Dataset:
     }
     if plan.config.record.fields and names:
         variables["conc"] = (("time", "messenger", "x", "y", "z"), blank(times, len(names), *plan.grid.shape), "nM")
+    if plan.astrocytes is not None:
+        centres = plan.astrocytes.centres
+        variables |= {
+            "calcium": (("bin", "astrocyte"), blank(bins, len(centres)), "uM"),
+            "astrocyte_position": (("astrocyte", "axis"), centres.astype(np.float32), "um"),
+            "astrocyte_domain": (("x", "y", "z"), plan.astrocytes.label.astype(np.int32), "1"),
+        }
     coords = {
         "time": ("time", np.array(recorder.snapshots) * ms, {"units": "ms"}),
         "bin": ("bin", (np.arange(bins) + 1) * recorder.bin * ms, {"units": "ms"}),

@@ -120,6 +120,10 @@ def inputs_fingerprint(config: RunConfig) -> str:
     files = {config.network.sonata, *folder.rglob("*.h5"), *folder.rglob("*.csv")}
     files |= {config.drive.replay.spikes} if config.drive.replay else set()
     files |= {config.sleep.hypnogram} if config.sleep else set()
+    files |= {config.grid.maps.file} if config.grid.maps else set()
+    if config.astrocytes:
+        given = (config.astrocytes.positions, config.astrocytes.domains)
+        files |= {value for value in given if isinstance(value, Path)}
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.read_bytes())

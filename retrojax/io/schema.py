@@ -128,6 +128,36 @@ class MapsSection(Section):
     file: Path
 
 
+class SensorSection(Section):
+    """Production of IP3 by receptors of astrocytes for a messenger: rate c^hill / (half^hill + c^hill)."""
+
+    messenger: str
+    rate: quantity("uM/ms", 0, 10)
+    half: quantity("nM", 1e-6, 1e12)
+    hill: quantity("1", 0.1, 20) = 1.0
+
+
+class AstrocyteSection(Section):
+    """Astrocytes, one per domain: where they are, what they sense, what they release (`retrojax.io.astrocytes`)."""
+
+    positions: Path | list[tuple[float, float, float]] | None = Field(
+        None, description="a CSV file with columns x, y, z, or a list of points [um]")
+    density: quantity("1/um^3", 0, 1) | None = Field(None, description="for positions drawn in the box")
+    apart: Margin = Field(0.0, description="smallest distance between those")
+    domains: Literal["voronoi"] | Path = Field(
+        "voronoi", description="or a .npy file with the number of the astrocyte of every voxel, -1 for none")
+    step: Duration = Field(100.0, description="of the cells' clock, a multiple of the tick")
+    substep: Duration = Field(10.0, description="longest Runge-Kutta step")
+    calcium: dict[str, Any] = Field({}, description="parameters of the part `astrocyte`, or its preset")
+    transmitter: str | None = Field(None, description="messenger that binds the receptors of the part `astrocyte`")
+    senses: list[SensorSection] = []
+    junctions: dict[str, Any] | None = Field(None, description="parameters of the part `gap_junctions`; none without")
+    releases: list[dict[str, Any]] = Field(
+        [], description="a messenger, and parameters of the part `gliorelease`, of each gliotransmitter")
+    uptake: dict[str, float | list[float]] = Field(
+        {}, description="factor on the loss of a messenger inside domains, one or one per astrocyte")
+
+
 class GridSection(Section):
     """The box: given by `shape` and `origin`, or else put around all sites with a margin."""
 
@@ -218,6 +248,7 @@ class RunConfig(Section):
     synapse: SynapseSection
     messengers: dict[str, MessengerSection] = {}
     reactions: list[ReactionSection] = []
+    astrocytes: AstrocyteSection | None = None
     grid: GridSection = GridSection()
     sleep: Sleep | None = None
     interventions: list[Intervention] = []

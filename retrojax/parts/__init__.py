@@ -34,6 +34,7 @@ from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
 from retrojax.parts.receptors import receptor as receptor
 from retrojax.parts.residual_calcium import ResidualCalciumRelease as ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine as SilentSpine
+from retrojax.parts.spillover_synthesis import SpilloverSynthesis as SpilloverSynthesis
 from retrojax.parts.threshold_clock import ThresholdClock as ThresholdClock
 from retrojax.parts.train_synthesis import TrainSynthesis as TrainSynthesis
 from retrojax.parts.transduction import Transduction as Transduction
@@ -47,6 +48,7 @@ __all__ = [
     "ExcessSynthesis", "Expression", "ExtendedTsodyksMarkram", "GapJunctions", "Gliorelease", "Gliotransmission",
     "GlycineSite", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NearestTripletSTDP",
     "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "ResidualCalciumRelease", "SilentSpine",
-    "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TripletSTDP", "TsodyksMarkram", "UnifiedRule",
-    "VesicularSynthesis", "calcium_rule", "receptor", "strength_change", "unified_rule",
+    "SpilloverSynthesis", "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TripletSTDP",
+    "TsodyksMarkram", "UnifiedRule", "VesicularSynthesis", "calcium_rule", "receptor", "strength_change",
+    "unified_rule",
 ]

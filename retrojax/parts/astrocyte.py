@@ -11,6 +11,13 @@ from jaxtyping import Array, Float, Int, Integer
 from retrojax.errors import InputError
 from retrojax.types import PerRow
 
+NEST = {
+    "rho_A": 0.185, "Omega_L": 1.1e-4, "K_P": 0.1, "d_2": 1.049, "d_5": 0.08234, "O_beta": 0.0, "O_delta": 0.0,
+    "O_3K": 0.0, "Omega_5P": 1 / 7142.0, "basal": 0.16 / 7142.0, "dIP3": 2e-4,
+}
+"""Where the astrocyte of NEST differs from the defaults: IP3 relaxes to 0.16 uM in 7142 ms and rises by 0.0002 uM at a
+spike."""
+
 
 class AstrocyteState(NamedTuple):
     """`C`: cytosolic calcium [uM]; `h`: open share of IP3 receptors; `I`: IP3 [uM]; `Gamma_A`: bound glial receptors.
@@ -88,12 +95,8 @@ class Astrocyte(eqx.Module):
 
     @classmethod
     def nest(cls) -> "Astrocyte":
-        """Default parameters of NEST's astrocyte_lr_1994: only the IP3 equation differs.
-
-        IP3 relaxes to 0.16 uM in 7142 ms and rises by 0.0002 uM at a spike; no noise current.
-        """
-        return cls(rho_A=0.185, Omega_L=1.1e-4, K_P=0.1, d_2=1.049, d_5=0.08234, O_beta=0.0, O_delta=0.0, O_3K=0.0,
-                   Omega_5P=1 / 7142.0, basal=0.16 / 7142.0, dIP3=2e-4)
+        """Default parameters of NEST's astrocyte_lr_1994 (`NEST`), without its noise current."""
+        return cls(**NEST)
 
     def init(self, count: int, C=0.0, h=0.9, I=0.0) -> AstrocyteState:  # noqa: E741
         """`count` astrocytes at that calcium [uM], open share and IP3 [uM], no receptor bound."""

@@ -4,7 +4,7 @@ import inspect
 from typing import NamedTuple
 
 from retrojax.errors import InputError
-from retrojax.parts.astrocyte import Astrocyte
+from retrojax.parts.astrocyte import NEST, Astrocyte, GapJunctions
 from retrojax.parts.calcium_spine import CalciumSpine
 from retrojax.parts.cannabinoid_depression import CannabinoidDepression
 from retrojax.parts.cb1 import CB1
@@ -15,6 +15,7 @@ from retrojax.parts.delta_lif import DeltaLIF
 from retrojax.parts.excess_synthesis import ExcessSynthesis
 from retrojax.parts.extended_tsodyks_markram import ExtendedTsodyksMarkram
 from retrojax.parts.facilitation import MessengerFacilitation
+from retrojax.parts.gliorelease import Gliorelease
 from retrojax.parts.gliotransmission import Gliotransmission
 from retrojax.parts.glycine_site import GlycineSite
 from retrojax.parts.graupner_brunel import GraupnerBrunel
@@ -27,6 +28,7 @@ from retrojax.parts.quantal_release import QuantalRelease
 from retrojax.parts.receptors import RECEPTORS
 from retrojax.parts.residual_calcium import ResidualCalciumRelease
 from retrojax.parts.silent_spine import SilentSpine
+from retrojax.parts.spillover_synthesis import SpilloverSynthesis
 from retrojax.parts.train_synthesis import TrainSynthesis
 from retrojax.parts.transduction import Transduction
 from retrojax.parts.triplet import NearestTripletSTDP, TripletSTDP
@@ -218,7 +220,20 @@ PARTS = {
         **{name: Parameter("1/(uM*ms)", 0, 10, "published", "DePitta2009") for name in ("O_2", "O_N")},
         "basal": Parameter("uM/ms", 0, 10, "calibration", "NEST: 0.16 uM in 7142 ms"),
         "dIP3": Parameter("uM", 0, 10, "calibration", "NEST: 0.0002 uM"),
-    }, {}, ("LiRinzel1994", "DePitta2009", "Goldberg2010")),
+    }, {"nest": NEST}, ("LiRinzel1994", "DePitta2009", "Goldberg2010")),
+    "gap_junctions": Part("astrocyte", GapJunctions, {
+        "F": Parameter("uM/ms", 0, 10, "published", "Goldberg2010; 0.09 to 2 uM/s"),
+        "I_theta": Parameter("uM", 0, 1e3, "published", "Goldberg2010"),
+        "omega_I": Parameter("uM", 1e-6, 1e3, "published", "Goldberg2010"),
+    }, {}, ("Goldberg2010",)),
+    "gliorelease": Part("astrocyte", Gliorelease, {
+        "C_theta": Parameter("uM", 0, 1e3, "published", "DePitta2011"),
+        "U_A": Parameter(_UNIT, 0, 1, "published", "DePitta2011"),
+        "Omega_A": Parameter("1/ms", 0, 10, "published", "DePitta2011"),
+        "G_T": Parameter("nM", 0, 1e12, "published", "DePitta2011: 200 mM of glutamate"),
+        "rho_e": Parameter(_UNIT, 0, 1, "published", "DePitta2011: volume of the vesicles over that outside"),
+        "Omega_e": Parameter("1/ms", 0, 10, "published", "DePitta2011; in a network the messenger's own loss instead"),
+    }, {}, ("DePitta2011",)),
     "cannabinoid_depression": Part("rule", CannabinoidDepression, {
         "K": Parameter("nM", 1e-6, 1e6, "calibration", "concentration of half occupancy"),
         "eta": Parameter(_UNIT, 0, 1, "calibration", "share of P - P_min lost per spike at full occupancy"),
@@ -264,6 +279,11 @@ PARTS = {
         "memory_gate": Parameter(_UNIT, 1e-9, 1e3, "published", "Solinas2019"), "ca_scale": _ca_scale,
     }, {}, ("Solinas2019", "Hartmann2001")),
     "constitutive_synthesis": Part("rule", ConstitutiveSynthesis, {"makes": _makes, "rate": _made}, {}, ()),
+    "spillover_synthesis": Part("rule", SpilloverSynthesis, {
+        "makes": _makes,
+        "molecules": Parameter("molecules", 0, 1e9, "calibration", "that leave the cleft after a release"),
+        "highest_rate": Parameter("1/ms", 1e-6, 10, "calibration", "firing rate up to which amounts are summed"),
+    }, {}, ()),
     "excess_synthesis": Part("rule", ExcessSynthesis, {
         "makes": _makes,
         "rate": Parameter("molecules/ms", 0, 1e9, "calibration", "per unit of calcium above theta"),

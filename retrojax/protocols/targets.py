@@ -18,7 +18,9 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     """Every parameter that something may change for a while, by name.
 
     `synthesis.<messenger>.<parameter>` and `rules.<part or receptor>.<parameter>`; of a network also `inhibition`,
-    `messengers.<name>.<diffusion, loss, volume_fraction, tonic or vmax>` and `reactions.<number>.rate`.
+    `messengers.<name>.<diffusion, loss, volume_fraction, tonic or vmax>`, `reactions.<number>.rate`,
+    `astrocytes.calcium.<parameter>`, `astrocytes.junctions.F`, `astrocytes.senses.<messenger>.rate` and
+    `astrocytes.releases.<messenger>.G_T`.
     """
     if isinstance(model, Synapse):
         return _of_rules(model, lambda s: s)
@@ -33,7 +35,24 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
             found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
     for place in range(len(model.reactions)):
         found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
-    return found | _of_rules(model.synapse, lambda m: m.synapse)
+    return found | _of_astrocytes(model) | _of_rules(model.synapse, lambda m: m.synapse)
+
+
+def _of_astrocytes(model: Model) -> dict[str, Place]:
+    glia = model.astrocytes
+    if glia is None:
+        return {}
+    names = [m.name for m in model.messengers]
+    found: dict[str, Place] = {
+        f"astrocytes.calcium.{name}": lambda m, n=name: getattr(m.astrocytes.cell, n) for name in vars(glia.cell)}
+    if glia.junctions is not None:
+        found["astrocytes.junctions.F"] = lambda m: m.astrocytes.junctions.F
+    for place, sensor in enumerate(glia.sensors):
+        found[f"astrocytes.senses.{names[sensor.messenger]}.rate"] = lambda m, i=place: m.astrocytes.sensors[i].rate
+    for place, secretion in enumerate(glia.secretions):
+        found[f"astrocytes.releases.{names[secretion.messenger]}.G_T"] = (
+            lambda m, i=place: m.astrocytes.secretions[i].release.G_T)
+    return found
 
 
 def _of_rules(synapse: Synapse, where: Place) -> dict[str, Place]:

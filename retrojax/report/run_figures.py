@@ -34,6 +34,8 @@ def draw_run(results: Path, folder: Path) -> list[Path]:
         if "conc" in data:
             figures["field_slices"] = draw_fields(data, "slice")
             figures["field_projections"] = draw_fields(data, "projection")
+    if "calcium" in data:
+        figures["astrocytes"] = _astrocytes(data)
     return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
@@ -109,6 +111,38 @@ def _messengers(data: xr.Dataset) -> Figure:
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower right")
     axes.set_xlabel("time (s)")
     return figure
+
+
+def _astrocytes(data: xr.Dataset, most: int = 6) -> Figure:
+    """Calcium of all astrocytes over time, single cells that moved most, and their domains in the middle plane."""
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    panels = figure.subplot_mosaic([["all", "domains"], ["some", "domains"]], width_ratios=(2, 1))
+    seconds, calcium = data.bin.values / 1000, data.calcium.values
+    known = np.isfinite(calcium).all(axis=1)
+    seconds, calcium = seconds[known], calcium[known]
+    image = panels["all"].pcolormesh(seconds, np.arange(calcium.shape[1]), calcium.T, cmap="viridis", vmin=0,
+                                     shading="nearest", rasterized=True)
+    panels["all"].set(ylabel="astrocyte", title="Calcium of astrocytes")
+    figure.colorbar(image, ax=panels["all"], label="calcium (uM)")
+    for cell in np.argsort(-np.ptp(calcium, axis=0), kind="stable")[:most]:
+        panels["some"].plot(seconds, calcium[:, cell], lw=1, label=str(cell))
+    panels["some"].legend(frameon=False, fontsize=8, title="astrocyte", ncols=2)
+    panels["some"].set(xlabel="time (s)", ylabel="calcium (uM)")
+    domain = data.astrocyte_domain.isel(z=data.sizes["z"] // 2).values
+    peak = np.where(domain >= 0, calcium.max(axis=0)[np.maximum(domain, 0)], np.nan)
+    image = panels["domains"].pcolormesh(data.x, data.y, peak.T, cmap="viridis", vmin=0, rasterized=True)
+    for axis, (one, two) in enumerate(((domain[1:], domain[:-1]), (domain[:, 1:], domain[:, :-1]))):
+        where = np.argwhere(one != two)
+        panels["domains"].plot(data.x.values[where[:, 0]] + (axis == 0) * _half(data.x),
+                               data.y.values[where[:, 1]] + (axis == 1) * _half(data.y), ",", color="white")
+    panels["domains"].set(xlabel="x (um)", ylabel="y (um)", aspect="equal", title="Domains, by peak calcium")
+    figure.colorbar(image, ax=panels["domains"], label="calcium (uM)", shrink=0.8)
+    return figure
+
+
+def _half(axis: xr.DataArray) -> float:
+    """Half a voxel [um]; 0 on an axis of one."""
+    return float(axis[1] - axis[0]) / 2 if axis.size > 1 else 0.0
 
 
 def _map(data: xr.Dataset) -> Figure:

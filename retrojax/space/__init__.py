@@ -41,6 +41,8 @@ from retrojax.space.domains import (
     matrix_binding as matrix_binding,
     matrix_medium as matrix_medium,
     scatter_centres as scatter_centres,
+    touching as touching,
+    voxels_of as voxels_of,
 )
 from retrojax.space.extended import (
     ball_instantaneous as ball_instantaneous,

@@ -70,6 +70,34 @@ def domains(grid: Grid, centres: Real[np.ndarray, "A 3"]) -> Int[np.ndarray, "X 
     return domain_of(grid, centres, voxels).reshape(grid.shape)
 
 
+def touching(grid: Grid, label: Int[np.ndarray, "X Y Z"]) -> Int[np.ndarray, "E 2"]:
+    """Pairs of domains that share a face of a voxel, through periodic walls too; each once, the lower number first.
+
+    **Arguments** `label`: domain of every voxel, -1 for none.
+    """
+    found = [np.zeros((0, 2), np.int64)]
+    for axis, kind in enumerate(grid.boundary):
+        one, other = label, np.roll(label, -1, axis)
+        if kind != "periodic":
+            one, other = (np.take(a, range(grid.shape[axis] - 1), axis) for a in (one, other))
+        pairs = np.stack([np.minimum(one, other).ravel(), np.maximum(one, other).ravel()], axis=1)
+        found.append(pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] != pairs[:, 1])])
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def voxels_of(label: Int[np.ndarray, "X Y Z"], count: int) -> Int[np.ndarray, "A K"]:
+    """Voxels of every domain in ascending order, a row each, [A, K]; rows are filled with one past the last voxel.
+
+    **Arguments** `label`: as in `touching`, below `count`.
+    """
+    flat = label.ravel()
+    order = np.argsort(flat, kind="stable")[np.count_nonzero(flat < 0) :]
+    size = np.bincount(flat[order], minlength=count)
+    table = np.full((count, max(1, int(size.max(initial=0)))), flat.size, np.int32)
+    table[flat[order], np.arange(order.size) - np.repeat(np.cumsum(size) - size, size)] = order
+    return table
+
+
 def matrix_medium(
     grid: Grid,
     density: Real[np.ndarray, "X Y Z"],

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from retrojax.errors import InputError
-from retrojax.space import Binding, Grid, domain_of, domains, matrix_binding, matrix_medium, scatter_centres
+from retrojax.space import (
+    Binding,
+    Grid,
+    domain_of,
+    domains,
+    matrix_binding,
+    matrix_medium,
+    scatter_centres,
+    touching,
+    voxels_of,
+)
 
 
 def test_two_centres_share_the_box_at_their_midplane():
@@ -55,3 +65,14 @@ def test_what_is_refused():
         matrix_medium(grid, np.array([1.0, np.nan, 1.0]).reshape(grid.shape))
     with pytest.raises(InputError, match="astrocytes = 'no centre'"):
         domain_of(grid, np.zeros((0, 3)), np.zeros((1, 3)))
+
+
+def test_domains_that_touch_and_the_voxels_of_each():
+    label = np.array([0, 0, 2, -1, 1, 1]).reshape(6, 1, 1)
+    closed = Grid((6, 1, 1), (1.0, 1.0, 1.0))
+    around = Grid((6, 1, 1), (1.0, 1.0, 1.0), boundary=("periodic", "no-flux", "no-flux"))
+    assert touching(closed, label).tolist() == [[0, 2]]
+    assert touching(around, label).tolist() == [[0, 1], [0, 2]]
+    assert voxels_of(label, 3).tolist() == [[0, 1], [4, 5], [2, 6]]
+    square = np.array([[0, 1], [1, 0]]).reshape(2, 2, 1)
+    assert touching(Grid((2, 2, 1), (1.0, 1.0, 1.0)), square).tolist() == [[0, 1]]

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from retrojax.engine.astrocytes import blank_calcium, note_calcium, step_astrocytes
 from retrojax.engine.field_step import FieldPlan
 from retrojax.engine.lazy.block import BlockPlan, outside_words, plan_block, run_block, together
 from retrojax.engine.lazy.field import field_step, slow_step
@@ -36,7 +37,8 @@ def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: T
     model, tissue, ticks = kept
     plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
     blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), jnp.uint32),
-                       jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32))
+                       jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32),
+                       blank_calcium(state, times.chunk))
 
     def body(number, carry):
         return _tick(model, tissue, *carry, number, times, plans, blocks)
@@ -88,11 +90,13 @@ def _tick(
     for which, (now, plan_) in enumerate(zip(due, plans, strict=True)):
         step = lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p)  # noqa: E731
         state = _when(now, times.every[which] == 1, state, step)
+    state = step_astrocytes(model, tissue, state, times.block * times.blocks)
     elapsed = model.dt * (times.block * times.blocks * times.slow)
     if tissue.layout.slow:
         slow = tick % times.slow == 0
         state = _when(slow, times.slow == 1, state, lambda s: slow_step(model, tissue, s, elapsed))
-    return state, record._replace(levels=record.levels.at[number].set(state.levels))
+    return state, record._replace(levels=record.levels.at[number].set(state.levels),
+                                  calcium=note_calcium(record.calcium, state, number))
 
 
 def _when(due, always: bool, state: LazyState, step) -> LazyState:

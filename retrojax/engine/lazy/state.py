@@ -7,7 +7,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
 
 from retrojax.engine.lazy.layout import Layout
-from retrojax.engine.model import Neurons
+from retrojax.engine.model import Cells, Domains, Neurons
 from retrojax.space import Grid
 from retrojax.types import Field, Scalar, SeedKey
 
@@ -97,7 +97,7 @@ class LazyTissue(eqx.Module):
     - `input_scale`: fixed-point units per unit of input. `most_input`: units of a single input
       beyond which a sum might overflow.
     - `deposit_scale`: units per molecule and messenger.
-    - `grid`, `near_distance` [um], `layout`, `capacity`: static.
+    - `grid`, `near_distance` [um], `layout`, `capacity`: static. `domains`: as in `Tissue`.
     """
 
     ids: Int[Array, " S"]
@@ -111,6 +111,7 @@ class LazyTissue(eqx.Module):
     near_distance: float = eqx.field(static=True)
     layout: Layout = eqx.field(static=True)
     capacity: Capacity = eqx.field(static=True)
+    domains: Domains | None = None
 
     @property
     def space(self) -> tuple[Grid, Voxels]:
@@ -136,7 +137,8 @@ class LazyState(eqx.Module):
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
     - `synced`: when everything was last brought up to date.
-    - `fields`, `emitted`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
+    - `fields`, `emitted`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`: as in
+      `NetworkState`.
     - `step`, `epoch`: the present.
     """
 
@@ -167,6 +169,7 @@ class LazyState(eqx.Module):
     lap: Int[Array, ""]
     key: SeedKey
     errors: Int[Array, ""]
+    astrocytes: Cells | None = None
 
 
 class LazyRecord(NamedTuple):
@@ -174,11 +177,13 @@ class LazyRecord(NamedTuple):
 
     - `spikes`: of every block, a bit per step and neuron. `levels`: of every messenger after every tick.
     - `passes`: [blocks, passes over rows, blocks that needed more than one, early syncs, most blocks touched in one].
+    - `calcium`: of every astrocyte after every tick [uM]; None without astrocytes.
     """
 
     spikes: UInt32[Array, "T N"]
     levels: Float[Array, "T M 3"]
     passes: Int[Array, "5"]
+    calcium: Float[Array, "T A"] | None = None
 
 
 Spiked = Bool[Array, "L N"]
