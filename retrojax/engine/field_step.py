@@ -13,9 +13,9 @@ from retrojax.engine.kernel import apply_changes
 from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.engine.transport import TransportPlan, own_at, room, room_at
+from retrojax.engine.transport import TransportPlan, near_kernel, own_at, room, room_at
 from retrojax.errors import ErrorBit
-from retrojax.space import correction_kernel, deposit, from_fixed, own_spine, sample, to_fixed
+from retrojax.space import deposit, from_fixed, own_spine, sample, to_fixed
 from retrojax.types import Field, PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -38,8 +38,7 @@ def plan_fields(
     return tuple(
         FieldPlan(
             plan_transport(model, tissue.grid, which, step),
-            correction_kernel(tissue.grid, m.diffusion, linear_loss(model, which), step, tissue.near_distance,
-                              history.shape[0]),
+            near_kernel(m, tissue.grid, linear_loss(model, which), step, tissue.near_distance, history.shape[0]),
             step,
         )
         for which, (m, step, history) in enumerate(zip(model.messengers, elapsed, state.emitted, strict=True))

@@ -15,6 +15,7 @@ from retrojax.parts.background import AbstractBackground
 from retrojax.parts.drive import AbstractDrive
 from retrojax.parts.neuron import AbstractNeuron
 from retrojax.space import Grid, Sites
+from retrojax.space.limits import Kind
 from retrojax.types import Field, Rows, Scalar, SeedKey
 
 Neurons = Any
@@ -65,6 +66,7 @@ class Messenger(eqx.Module):
     - `tonic`: source everywhere, of amount per tissue volume [nM/ms]; None for none.
     - `saturable`: Michaelis-Menten loss besides; None for none.
     - `maps`: of the medium; None where it is uniform.
+    - `transport`: how it spreads, on the grid or by a limit without one (`space.regime`); static.
     """
 
     name: str = eqx.field(static=True)
@@ -74,6 +76,7 @@ class Messenger(eqx.Module):
     tonic: Scalar | None = None
     saturable: Saturable | None = None
     maps: Maps | None = None
+    transport: Kind = eqx.field(static=True, default="grid")
 
 
 class Reaction(eqx.Module):

@@ -12,6 +12,7 @@ from retrojax.io.schema import MessengerSection, ReactionSection
 from retrojax.messengers import SYNTHESIS_KINDS, load_record
 from retrojax.parts.catalogue import PARTS, find_part
 from retrojax.parts.choice import make_part, parameter
+from retrojax.space.limits import Kind
 from retrojax.units import check_range, to_unit
 from retrojax.validation import proposal
 
@@ -97,13 +98,13 @@ def _reaction(section: ReactionSection, names: list[str], field: str, file: Path
 
 
 def make_messengers(
-    values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps]
+    values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps], kinds: dict[str, Kind]
 ) -> tuple[Messenger, ...]:
     """Messengers in their medium, with the tonic sources that keep up their resting levels.
 
         source = volume_fraction (k + Vmax/(Km + c)) c - what comes of other messengers at their resting levels >= 0
 
-    with k all first-order loss and conversion.
+    with k all first-order loss and conversion. `kinds`: of transport.
     """
     found, names = [], list(values)
     for place, v in enumerate(values.values()):
@@ -122,7 +123,7 @@ def make_messengers(
             names[place], number(v["diffusion"]), number(v["loss"]), number(fraction),
             number(max(fraction * lost * level - gained, 0.0)) if level > 0 else None,
             Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None,
-            maps.get(names[place])))
+            maps.get(names[place]), kinds[names[place]]))
     return tuple(found)
 
 

@@ -102,6 +102,8 @@ class MessengerSection(Section):
     vmax: quantity("nM/ms", 0, 1e9) | None = Field(None, description="of Michaelis-Menten loss; 0 for none")
     km: quantity("nM", 1e-9, 1e12) | None = None
     tonic: quantity("nM", 0, 1e12) | None = Field(None, description="level that sources not modelled keep up")
+    transport: Literal["auto", "grid", "local", "mean field"] = Field(
+        "auto", description="on the grid, or by a limit without one; auto: by the reach (`space.regime`)")
     synthesis: PartChoice | Literal["none"] | None = None
 
 
