@@ -58,7 +58,7 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
         per_voxel = from_fixed(total, scale)
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
-        pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending),
+        pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending, state.bound),
                           per_voxel / (volume * plan_.elapsed))
         field = pools.fields[which]
         emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
@@ -70,9 +70,9 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
-        lambda s: (s.rows, s.fields, s.pending, s.emitted[which], s.levels, s.errors),
+        lambda s: (s.rows, s.fields, s.pending, s.bound, s.emitted[which], s.levels, s.errors),
         state,
-        (pack(synapses), pools.fields, pools.pending, emitted, state.levels.at[which].set(level),
+        (pack(synapses), pools.fields, pools.pending, pools.bound, emitted, state.levels.at[which].set(level),
          state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)),
     )
 

@@ -40,7 +40,7 @@ from retrojax.parts.background import PoissonBackground
 from retrojax.parts.base import AbstractRule
 from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
-from retrojax.space import Grid, Regime
+from retrojax.space import Flow, Grid, Regime
 from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
@@ -141,6 +141,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     reactions = make_reactions(config.reactions, order, file)
     grid = _grid(config, np.concatenate([spines, boutons]))
     values, maps = _mapped(config, grid, values)
+    values = _carried(config, grid, values)
     lost = total_loss(values, reactions)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
     transports = choose_transports(config, grid, values, reactions, maps)
@@ -234,6 +235,14 @@ def _mapped(
     stages = {} if config.sleep is None else config.sleep.stages
     check_stages(maps, {name: stage.volume_fraction for name, stage in stages.items() if stage.volume_fraction})
     return values, maps
+
+
+def _carried(config: RunConfig, grid: Grid, values: dict[str, dict]) -> dict[str, dict]:
+    """Messengers of the extracellular space in the flow of its fluid, if the config has one."""
+    if config.grid.flow is None:
+        return values
+    flow = Flow.uniform(grid, config.grid.flow)
+    return {name: v | {"flow": flow} if v["space"] == "ecs" else v for name, v in values.items()}
 
 
 def _synapse(config: RunConfig, wiring: Wiring, messengers: dict[str, dict], file: Path | None) -> Synapse:

@@ -34,6 +34,11 @@ def _choice(config: RunConfig, grid: Grid, name: str, v: dict[str, Any], loss: f
         if asked in ("local", "mean field"):
             raise InputError(field, asked, "auto or grid on maps of the medium", "remove grid.maps, or take the grid")
         return Regime("grid", found.reach, f"a reach of {found.reach:.3g} um on average; on maps it is the grid")
+    if v["flow"] is not None or v["binding"]:
+        what = "flow" if v["flow"] is not None else "binding"
+        if asked in ("local", "mean field"):
+            raise InputError(field, asked, f"auto or grid with {what}", f"remove the {what}, or take the grid")
+        return Regime("grid", found.reach, f"a reach of {found.reach:.3g} um; with {what} it is the grid")
     if asked == "mean field" and "absorbing" in grid.boundary:
         raise InputError(field, asked, "auto, grid or local where a wall absorbs", "take the grid")
     if asked != "auto" and asked != found.kind:
@@ -92,7 +97,10 @@ def split_parts(
         rate = v["vmax"] * sink / v["km"]
         if name in maps and any(r.product is not None and r.kind in ("loss", "first") for r in own):
             rate += v["loss"] * sink + sum(float(r.rate) for r in own if r.kind == "first")
-        at_run = " or more, by what there is to react," if any(r.kind in ("catalysed", "second") for r in own) else ""
+        many = v["binding"] or v["flow"] is not None or any(r.kind in ("catalysed", "second") for r in own)
+        at_run = " or more, by what there is to react, bind or flow," if many else ""
+        for site in v["binding"]:
+            rate += float(site.k_on * site.sites / v["volume_fraction"] + site.k_off + site.internalisation)
         if rate > 0 or at_run:
             parts = min(int(saturable_steps(v["step"], rate, 1.0)), MOST_PARTS)
             found[name] = f"{parts} part{'s' * (parts > 1)}{at_run} per field step, for a splitting error within 1 %"

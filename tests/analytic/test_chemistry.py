@@ -40,7 +40,7 @@ def run(m, fields, sources, elapsed, steps):
             pools = transport(m, plans[which], which, pools, source)
         return pools
 
-    pools = Pools(tuple(fields), no_pending(m, GRID))
+    pools = Pools(tuple(fields), no_pending(m, GRID), ((),) * len(fields))
     for _ in range(steps):
         pools = one(pools)
     return pools
