@@ -108,7 +108,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     times = Times(10, 10, every, 100, 100, 0, 1, 1, 100)
 
     def spread(model, tissue, state, which, plan):
-        pools = transport(model, plan.transport, which, Pools(state.fields, state.pending), state.fields[which] * 1e-4)
+        pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound),
+                          state.fields[which] * 1e-4)
         return eqx.tree_at(lambda s: (s.fields, s.pending), state, (pools.fields, pools.pending))
 
     @functools.partial(eqx.filter_jit, donate="all-except-first")

@@ -5,13 +5,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from retrojax.engine.reactions import MOST_PARTS
 from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
 from retrojax.io.maps import free_medium
 from retrojax.io.parts import total_loss
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
-from retrojax.space import reach_of, regime, wall_warning, work_needed
+from retrojax.space import reach_of, wall_warning, work_needed
 
 
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
@@ -53,10 +54,12 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
                       values["sink_kind"], f"{reach:.1f}", f"{reach / config.grid.spacing:.1f}")
     console.print(table)
     for (name, values), steps in zip(plan.messengers.items(), plan.near_steps, strict=True):
-        needed = regime(plan.grid, values["diffusion"], lost[name])
+        needed = plan.transports[name]
         console.print(f"{name}: made by {_makers(plan, name, values)}; a terminal remembers its own spine for {steps} "
                       "field steps", highlight=False, soft_wrap=True)
         console.print(f"{name}: {needed.kind}; {needed.why}", highlight=False, soft_wrap=True)
+        if name in plan.parts:
+            console.print(f"{name}: {plan.parts[name]}", highlight=False, soft_wrap=True)
     for name, maps in plan.maps.items():
         values = plan.messengers[name]
         steps, terms = work_needed(plan.grid, free_medium(values, maps), values["diffusion"], values["step"],
@@ -130,14 +133,13 @@ def _bytes(plan: Plan, console: Console) -> None:
 def warnings(plan: Plan) -> list[str]:
     """What a user should know about the resolution and the walls of a plan, and about its messengers."""
     found, spacing, widest = [], plan.config.grid.spacing, 0.0
-    lost = total_loss(plan.messengers, plan.reactions)
     for name, values in plan.messengers.items():
-        kind, reach, _ = regime(plan.grid, values["diffusion"], lost[name])
+        kind, reach, _ = plan.transports[name]
         if reach < spacing:
             found.append(f"{name} reaches {reach:.2g} um, less than a voxel ({spacing:g} um): use smaller voxels")
-        if kind == "mean field":
-            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): it is nearly "
-                         "uniform there")
+        if reach > max(plan.grid.size) and "absorbing" not in plan.grid.boundary:
+            found.append(f"{name} reaches {reach:.0f} um, beyond the box ({max(plan.grid.size):.0f} um): "
+                         + ("it is nearly uniform there" if kind == "mean field" else "its walls decide the level"))
         else:
             widest = max(widest, reach)
         found += _doubts(plan, name, values)
@@ -153,10 +155,6 @@ def warnings(plan: Plan) -> list[str]:
     return found if mirrored is None else [*found, mirrored]
 
 
-SPLIT = 0.5
-"""Part of a messenger that what is not linear in it may take in a step before the splitting shows (1 % and more)."""
-
-
 def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
     """What else to know about one messenger."""
     found = []
@@ -165,8 +163,7 @@ def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
                      f"messenger {values['name']}`)")
     if _makers(plan, name, values) == "nothing":
         found.append(f"{name} is made by nothing: give it a `tonic` level, a `synthesis`, or a reaction that yields it")
-    taken = values["vmax"] / (values["km"] + values["tonic"]) * values["step"]
-    if taken > SPLIT:
-        found.append(f"{name}: saturable loss takes {taken:.2g} of it in a field step of {values['step']:g} ms: use a "
-                     f"step of {SPLIT / taken * values['step']:.2g} ms or less")
+    if plan.parts.get(name, "").startswith(str(MOST_PARTS)):
+        found.append(f"{name}: saturable loss takes its field step of {values['step']:g} ms apart into {MOST_PARTS} "
+                     "parts, and would need more for 1 %: use a shorter step")
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.model import Clocks, Inputs, Model, NetworkState, Tissue
-from retrojax.engine.reactions import no_pending, resting_fields, resting_release
+from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_release
 from retrojax.engine.rows import init_state, pack
 from retrojax.errors import InputError
 from retrojax.space import Grid, Sites, fixed_scale, offset_class, sample
@@ -98,7 +98,8 @@ def initial_state(model: Model, tissue: Tissue, near_steps: Sequence[int], seed:
         fields=fields,
         emitted=tuple(jnp.broadcast_to(jnp.asarray(resting_release(model, which, count), float), (steps, count))
                       for which, steps in enumerate(near_steps)),
-        pending=no_pending(model, tissue.grid), levels=resting_levels(model, fields),
+        pending=no_pending(model, tissue.grid), bound=resting_bound(model, fields),
+        levels=resting_levels(model, fields),
         tick=jnp.zeros((), jnp.int32), cursor=jnp.zeros((), jnp.int32), lap=jnp.zeros((), jnp.int32),
         slot=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed), errors=jnp.zeros((), jnp.int32),

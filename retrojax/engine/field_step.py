@@ -13,9 +13,9 @@ from retrojax.engine.kernel import apply_changes
 from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.engine.transport import TransportPlan, own_at, room, room_at
+from retrojax.engine.transport import TransportPlan, near_kernel, own_at, room, room_at
 from retrojax.errors import ErrorBit
-from retrojax.space import correction_kernel, deposit, from_fixed, own_spine, sample, to_fixed
+from retrojax.space import deposit, from_fixed, own_spine, sample, to_fixed
 from retrojax.types import Field, PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -38,8 +38,7 @@ def plan_fields(
     return tuple(
         FieldPlan(
             plan_transport(model, tissue.grid, which, step),
-            correction_kernel(tissue.grid, m.diffusion, linear_loss(model, which), step, tissue.near_distance,
-                              history.shape[0]),
+            near_kernel(m, tissue.grid, linear_loss(model, which), step, tissue.near_distance, history.shape[0]),
             step,
         )
         for which, (m, step, history) in enumerate(zip(model.messengers, elapsed, state.emitted, strict=True))
@@ -59,7 +58,7 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
         per_voxel = from_fixed(total, scale)
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
-        pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending),
+        pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending, state.bound),
                           per_voxel / (volume * plan_.elapsed))
         field = pools.fields[which]
         emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
@@ -71,9 +70,9 @@ def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, pl
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
-        lambda s: (s.rows, s.fields, s.pending, s.emitted[which], s.levels, s.errors),
+        lambda s: (s.rows, s.fields, s.pending, s.bound, s.emitted[which], s.levels, s.errors),
         state,
-        (pack(synapses), pools.fields, pools.pending, emitted, state.levels.at[which].set(level),
+        (pack(synapses), pools.fields, pools.pending, pools.bound, emitted, state.levels.at[which].set(level),
          state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)),
     )
 

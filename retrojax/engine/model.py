@@ -16,7 +16,8 @@ from retrojax.parts.background import AbstractBackground
 from retrojax.parts.drive import AbstractDrive
 from retrojax.parts.gliorelease import Gliorelease
 from retrojax.parts.neuron import AbstractNeuron
-from retrojax.space import Grid, Sites
+from retrojax.space import Binding, Bound, Flow, Grid, Sites
+from retrojax.space.limits import Kind
 from retrojax.types import Field, PerRow, Rows, Scalar, SeedKey
 
 Neurons = Any
@@ -67,6 +68,8 @@ class Messenger(eqx.Module):
     - `tonic`: source everywhere, of amount per tissue volume [nM/ms]; None for none.
     - `saturable`: Michaelis-Menten loss besides; None for none.
     - `maps`: of the medium; None where it is uniform.
+    - `transport`: how it spreads, on the grid or by a limit without one (`space.regime`); static.
+    - `binding`: kinds of sites that hold it, fixed in the tissue. `flow`: of the fluid that carries it; None for none.
     """
 
     name: str = eqx.field(static=True)
@@ -76,6 +79,9 @@ class Messenger(eqx.Module):
     tonic: Scalar | None = None
     saturable: Saturable | None = None
     maps: Maps | None = None
+    transport: Kind = eqx.field(static=True, default="grid")
+    binding: tuple[Binding, ...] = ()
+    flow: Flow | None = None
 
 
 class Reaction(eqx.Module):
@@ -231,7 +237,7 @@ class NetworkState(eqx.Module):
     - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
       steps, newest first [molecules/ms].
     - `pending`: what other messengers have turned into each since its last step, amount per tissue volume [nM]; an
-      empty array where nothing can.
+      empty array where nothing can. `bound`: what sites hold of every messenger, by kind of site [nM].
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
     - `tick`: ticks done. `cursor`, `lap`: step within the drive's period, and periods done. `slot`: position in the
       two rings.
@@ -245,6 +251,7 @@ class NetworkState(eqx.Module):
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ S"], ...]
     pending: tuple[Float[Array, "_ _ _"], ...]
+    bound: tuple[tuple[Bound, ...], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     cursor: Int[Array, ""]

@@ -1,10 +1,11 @@
-"""How one messenger spreads in a field step: on uniform tissue, or through maps of it."""
+"""How one messenger spreads in a field step: on uniform tissue, through maps of it, or by a limit without a grid."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from retrojax.engine.model import Messenger
 from retrojax.space import (
@@ -13,22 +14,38 @@ from retrojax.space import (
     Medium,
     Propagator,
     advance,
+    advance_local,
     advance_maps,
+    advance_mean,
     advance_with_exposure,
+    correction_kernel,
     exposure_gain,
+    exposure_local,
+    limit_kernel,
     plan,
     plan_maps,
 )
+from retrojax.space.limits import Kind
 from retrojax.types import Field, PerRow, Scalar
 
 
-class TransportPlan(NamedTuple):
-    """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
-    something comes of what it loses (`exposure_gain`)."""
+class Limit(eqx.Module):
+    """A messenger without a grid: `kind`, `local` or `mean field`, static; first-order `loss` [1/ms]; the step
+    `elapsed` [ms]."""
 
-    propagator: Propagator | MapPropagator
+    kind: Kind = eqx.field(static=True)
+    loss: Scalar
+    elapsed: Scalar
+
+
+class TransportPlan(eqx.Module):
+    """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
+    something comes of what it loses (`exposure_gain`); the `grid`, static, for steps of another length."""
+
+    propagator: Propagator | MapPropagator | Limit
     exposure: tuple[jax.Array, ...] | None
     elapsed: Scalar
+    grid: Grid = eqx.field(static=True)
 
 
 def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, exposed: bool) -> TransportPlan:
@@ -41,9 +58,22 @@ def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, e
     **Arguments** `exposed`: whether `spread_with_exposure` will be asked; only without maps.
     """
     if messenger.maps is not None:
-        return TransportPlan(plan_maps(grid, medium(messenger, loss), messenger.diffusion, elapsed), None, elapsed)
+        return TransportPlan(plan_maps(grid, medium(messenger, loss), messenger.diffusion, elapsed), None, elapsed,
+                             grid)
+    if messenger.transport != "grid":
+        return TransportPlan(Limit(messenger.transport, loss, elapsed), () if exposed else None, elapsed, grid)
     propagator = plan(grid, messenger.diffusion, loss, elapsed)
-    return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed)
+    return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed, grid)
+
+
+def near_kernel(
+    messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, distance: float, steps: int
+) -> Float[jax.Array, "8 J"]:
+    """The own-spine kernel (`space.near_field`, `space.near_limits`) of the messenger's kind of transport, for all loss
+    `loss` [1/ms], field steps of `elapsed` ms, boutons at `distance` [um], and `steps` ages."""
+    if messenger.transport != "grid":
+        return limit_kernel(messenger.transport, grid, messenger.diffusion, loss, elapsed, distance, steps)
+    return correction_kernel(grid, messenger.diffusion, loss, elapsed, distance, steps)
 
 
 def medium(messenger: Messenger, loss: Scalar) -> Medium:
@@ -61,11 +91,18 @@ def spread(plan_: TransportPlan, field: Field, source: Field) -> Field:
     """The field one step later; `source` is constant over the step [nM/ms]."""
     if isinstance(plan_.propagator, MapPropagator):
         return advance_maps(plan_.propagator, field, source)
+    if isinstance(plan_.propagator, Limit):
+        step = advance_local if plan_.propagator.kind == "local" else advance_mean
+        return step(field, source, plan_.propagator.loss, plan_.propagator.elapsed)
     return advance(plan_.propagator, field, source)
 
 
 def spread_with_exposure(plan_: TransportPlan, field: Field, source: Field) -> tuple[Field, Field]:
     """The field one step later, and its time integral over the step [nM ms]. Not on maps."""
+    if isinstance(plan_.propagator, Limit):
+        spent = exposure_local(field, source, plan_.propagator.loss, plan_.propagator.elapsed)
+        even = plan_.propagator.kind == "mean field"
+        return spread(plan_, field, source), jnp.broadcast_to(spent.mean(), field.shape) if even else spent
     assert isinstance(plan_.propagator, Propagator) and plan_.exposure is not None
     return advance_with_exposure(plan_.propagator, plan_.exposure, field, source)
 

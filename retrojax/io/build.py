@@ -34,13 +34,14 @@ from retrojax.io.schema import PoissonSource, RunConfig
 from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
+from retrojax.io.transports import choose_transports, near_steps, split_parts
 from retrojax.numerics import Draws
 from retrojax.parts import GraupnerBrunel
 from retrojax.parts.background import PoissonBackground
 from retrojax.parts.base import AbstractRule
 from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
-from retrojax.space import Grid, steps_needed
+from retrojax.space import Flow, Grid, Regime
 from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
@@ -66,6 +67,7 @@ class Plan:
     """What a run will be, before any large array exists: enough for `check`.
 
     - `messengers`: numbers of each; `maps` of those in the extracellular space, as factors on the numbers.
+    - `transports`: kind of transport of each, and why.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
     - `astrocytes`: None for none.
     """
@@ -82,10 +84,16 @@ class Plan:
     synapse: Synapse
     messengers: dict[str, dict]
     maps: dict[str, Maps]
+    transports: dict[str, Regime]
     reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
     sizes: Sizes
     astrocytes: Placed | None = None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Parts of a field step, in words, of the messengers of which something is split off transport."""
+        return split_parts(self.messengers, self.reactions, self.maps)
 
     @property
     def clocks(self) -> Clocks:
@@ -136,15 +144,15 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     reactions = make_reactions(config.reactions, order, file)
     grid = _grid(config, np.concatenate([spines, boutons]))
     values, maps = _mapped(config, grid, values)
+    values = _carried(config, grid, values)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
     placed = None
     if config.astrocytes is not None:
         placed = place_astrocytes(config.astrocytes, grid, list(values), config.dt * clocks.steps, config.seed, file)
         values, maps = with_uptake(config.astrocytes, placed, values, maps, file)
     lost = total_loss(values, reactions)
-    near = tuple(
-        steps_needed(grid, v["diffusion"], lost[name], v["step"], place.bouton_distance) for name, v in values.items()
-    )
+    transports = choose_transports(config, grid, values, reactions, maps)
+    near = near_steps(grid, values, lost, transports, place.bouton_distance)
     synapse = _synapse(config, wiring, values, file)
     schedule, refused = _schedule(config, wiring, clocks, synapse, file)
     if isinstance(schedule, Lazy):
@@ -156,7 +164,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         sizes = sizes._replace(arrays=sizes.arrays | more)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                maps, reactions, near, sizes, placed)
+                maps, transports, reactions, near, sizes, placed)
 
 
 @naming
@@ -168,7 +176,9 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         dt=jnp.asarray(config.dt, float), synapse=synapse, weight=jnp.asarray(plan.wiring.weight, float),
         fixed_weight=jnp.asarray(plan.wiring.fixed_weight, float), inhibition=jnp.asarray(1.0, float),
         neurons=make_neurons(config.neurons, plan.cells.kind, file), drive=_drive(plan),
-        messengers=make_messengers(plan.messengers, plan.reactions, plan.maps), reactions=plan.reactions,
+        messengers=make_messengers(plan.messengers, plan.reactions, plan.maps,
+                                   {name: found.kind for name, found in plan.transports.items()}),
+        reactions=plan.reactions,
         background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
         astrocytes=None if plan.astrocytes is None else plan.astrocytes.model,
     )
@@ -242,6 +252,14 @@ def _mapped(
     stages = {} if config.sleep is None else config.sleep.stages
     check_stages(maps, {name: stage.volume_fraction for name, stage in stages.items() if stage.volume_fraction})
     return values, maps
+
+
+def _carried(config: RunConfig, grid: Grid, values: dict[str, dict]) -> dict[str, dict]:
+    """Messengers of the extracellular space in the flow of its fluid, if the config has one."""
+    if config.grid.flow is None:
+        return values
+    flow = Flow.uniform(grid, config.grid.flow)
+    return {name: v | {"flow": flow} if v["space"] == "ecs" else v for name, v in values.items()}
 
 
 def _synapse(config: RunConfig, wiring: Wiring, messengers: dict[str, dict], file: Path | None) -> Synapse:

@@ -9,9 +9,11 @@ import numpy as np
 from retrojax.engine.model import Maps, Messenger, Reaction, Saturable
 from retrojax.errors import InputError
 from retrojax.io.schema import MessengerSection, ReactionSection
-from retrojax.messengers import SYNTHESIS_KINDS, load_record
+from retrojax.messengers import SYNTHESIS_KINDS, MessengerRecord, load_record
 from retrojax.parts.catalogue import PARTS, find_part
 from retrojax.parts.choice import make_part, parameter
+from retrojax.space import Binding
+from retrojax.space.limits import Kind
 from retrojax.units import check_range, to_unit
 from retrojax.validation import proposal
 
@@ -41,11 +43,32 @@ def messenger_values(section: MessengerSection, file: Path | None = None) -> dic
     record = load_record(str(local) if path.suffix else section.record)
     values = {**record.base()._asdict(), "space": record.space, "enabled": record.enabled}
     given = section.model_dump(exclude={"record", "synthesis"}, exclude_none=True)
+    given |= {"flow": None, "binding": _sites(section, record, file)}
     if "diffusion" in given:
         given["diffusion_free"] = given.pop("diffusion")
     values.update(given)
     values["diffusion"] = values["diffusion_free"] / values["tortuosity"] ** 2
     return values
+
+
+def _sites(section: MessengerSection, record: MessengerRecord, file: Path | None) -> tuple[Binding, ...]:
+    """Kinds of sites that a config names, with the record's numbers where it gives none."""
+    found = []
+    for name, site in section.binding.items():
+        field, known, numbers = f"messengers.{section.record}.binding.{name}", record.binding.get(name), {}
+        for key, unit in (("sites", "nM"), ("on_rate", "1/(nM*ms)"), ("off_rate", "1/ms")):
+            value = getattr(site, key)
+            if value is None and known is None:
+                raise InputError(f"{field}.{key}", "missing", f"a number, or a site of the record: "
+                                 f"{', '.join(record.binding) or 'it has none'}", f"give {key}", file)
+            numbers[key] = getattr(known, key).to(unit) if value is None else value
+        if site.internalisation > 0 and section.tonic != 0 and record.base().tonic > 0:
+            raise InputError(f"{field}.internalisation", f"{site.internalisation:g} 1/ms",
+                             "0 for a messenger with a tonic level", "set its tonic to 0, or leave internalisation out",
+                             file)
+        found.append(Binding.build(numbers["sites"], numbers["on_rate"], numbers["off_rate"], site.internalisation,
+                                   site.recycling))
+    return tuple(found)
 
 
 def make_synthesis(name: str, values: dict[str, Any], choice: Any = None, file: Path | None = None) -> Any:
@@ -97,13 +120,13 @@ def _reaction(section: ReactionSection, names: list[str], field: str, file: Path
 
 
 def make_messengers(
-    values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps]
+    values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps], kinds: dict[str, Kind]
 ) -> tuple[Messenger, ...]:
     """Messengers in their medium, with the tonic sources that keep up their resting levels.
 
         source = volume_fraction (k + Vmax/(Km + c)) c - what comes of other messengers at their resting levels >= 0
 
-    with k all first-order loss and conversion.
+    with k all first-order loss and conversion. `kinds`: of transport.
     """
     found, names = [], list(values)
     for place, v in enumerate(values.values()):
@@ -122,7 +145,7 @@ def make_messengers(
             names[place], number(v["diffusion"]), number(v["loss"]), number(fraction),
             number(max(fraction * lost * level - gained, 0.0)) if level > 0 else None,
             Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None,
-            maps.get(names[place])))
+            maps.get(names[place]), kinds[names[place]], v["binding"], v["flow"]))
     return tuple(found)
 
 

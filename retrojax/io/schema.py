@@ -13,6 +13,7 @@ Duration = quantity("ms", 1e-3, 1e12)
 Time = quantity("ms", 0.0, 1e12)
 Length = quantity("um", 1e-3, 1e5)
 Margin = quantity("um", 0.0, 1e5)
+Velocity = quantity("um/ms", -1.0, 1.0)
 Probability = quantity("1", 0.0, 1.0)
 Factor = quantity("1", 0.0, 1e6)
 
@@ -82,6 +83,19 @@ class SynapseSection(Section):
     placement: Placement = Placement()
 
 
+class BindingSection(Section):
+    """A kind of site, fixed in the tissue, that binds a messenger reversibly (`retrojax.space.Binding`).
+
+    `{HSPG: {}}` takes the numbers of the record's site of that name; what is given here goes before them.
+    """
+
+    sites: quantity("nM", 0, 1e12) | None = Field(None, description="per tissue volume")
+    on_rate: quantity("1/(nM*ms)", 0, 1e6) | None = Field(None, description="on the concentration in the fluid")
+    off_rate: quantity("1/ms", 1e-12, 1e6) | None = None
+    internalisation: quantity("1/ms", 0, 1e3) = Field(0.0, description="of what is bound; the messenger is lost")
+    recycling: quantity("1/ms", 0, 1e3) = Field(0.0, description="of sites inside, back to the surface, empty")
+
+
 class MessengerSection(Section):
     """A messenger by its record, with values that override the record's.
 
@@ -102,6 +116,9 @@ class MessengerSection(Section):
     vmax: quantity("nM/ms", 0, 1e9) | None = Field(None, description="of Michaelis-Menten loss; 0 for none")
     km: quantity("nM", 1e-9, 1e12) | None = None
     tonic: quantity("nM", 0, 1e12) | None = Field(None, description="level that sources not modelled keep up")
+    transport: Literal["auto", "grid", "local", "mean field"] = Field(
+        "auto", description="on the grid, or by a limit without one; auto: by the reach (`space.regime`)")
+    binding: dict[str, BindingSection] = Field({}, description="kinds of sites that hold it, by name")
     synthesis: PartChoice | Literal["none"] | None = None
 
 
@@ -167,6 +184,8 @@ class GridSection(Section):
     shape: tuple[int, int, int] | None = None
     boundary: list[Literal["no-flux", "periodic", "absorbing"]] = ["no-flux", "no-flux", "no-flux"]
     maps: MapsSection | None = None
+    flow: tuple[Velocity, Velocity, Velocity] | None = Field(
+        default=None, description="of the extracellular fluid along x, y, z, volume per area; none through walls")
 
 
 class Stage(Section):

@@ -169,7 +169,7 @@ class Saturable(Frozen):
 class Binding(Frozen):
     """Sites that hold the messenger back: `sites` [nM], `on_rate`, `off_rate`; they change time courses, not the reach.
 
-    Described, not simulated: fast binding acts as a larger volume fraction, which a config may set.
+    A run has those that its config names under the messenger's `binding`.
     """
 
     sites: _quantity("nM", 0, 1e12)

@@ -9,6 +9,7 @@
 A field holds the *amount* per tissue volume, volume fraction x concentration [nM]. That is what release adds, loss
 removes and walls take, so a change of the volume fraction (sleep) conserves it by itself.
 
+Far below a voxel or far above the box (`regime`), `advance_local` and `advance_mean` do without a grid.
 Where the medium differs from voxel to voxel, `plan_maps` and `advance_maps` take the place of `plan` and `advance`.
 What is not linear in the field is split from transport symmetrically: `advance_saturable` (Michaelis-Menten loss),
 `advance_binding` (sites that bind, receptors that internalise). So is bulk flow, `advance_flow`.
@@ -60,6 +61,7 @@ from retrojax.space.limits import (
     Regime as Regime,
     advance_local as advance_local,
     advance_mean as advance_mean,
+    exposure_local as exposure_local,
     near_walls as near_walls,
     reach_of as reach_of,
     regime as regime,
@@ -78,6 +80,7 @@ from retrojax.space.near_field import (
     own_spine as own_spine,
     steps_needed as steps_needed,
 )
+from retrojax.space.near_limits import limit_kernel as limit_kernel, limit_steps as limit_steps
 from retrojax.space.pairs import (
     Pairs as Pairs,
     find_pairs as find_pairs,
@@ -102,14 +105,15 @@ from retrojax.space.sites import (
 from retrojax.space.sources import ball as ball, hollow_sphere as hollow_sphere, line as line, shell as shell
 
 __all__ = [
-    "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime",
-    "Sites", "advance", "advance_binding", "advance_flow", "advance_local", "advance_maps", "advance_mean",
+    "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime", "Sites",
+    "advance", "advance_binding", "advance_flow", "advance_local", "advance_maps", "advance_mean",
     "advance_saturable", "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind",
-    "choose", "correction_kernel", "deposit", "domain_of", "domains", "exposure_gain", "find_pairs", "fixed_scale",
-    "flow_steps", "from_fixed", "from_modes", "from_neighbours", "hollow_sphere", "hollow_sphere_burst",
-    "instantaneous_line", "instantaneous_plane", "instantaneous_point", "line", "line_steady", "matrix_binding",
-    "matrix_medium", "michaelis_menten", "near_walls", "offset_class", "own_spine", "pair_kernel", "pair_steps",
-    "plan", "plan_maps", "plane_steady", "point_response", "point_steady", "quadratic", "reach_of", "regime",
-    "relax", "rescale", "sample", "saturable_steps", "scatter_centres", "shell", "shell_steady", "steps_needed",
-    "to_fixed", "to_modes", "wall_warning", "work_needed", "wright_omega",
+    "choose", "correction_kernel", "deposit", "domain_of", "domains", "exposure_gain", "exposure_local", "find_pairs",
+    "fixed_scale", "flow_steps", "from_fixed", "from_modes", "from_neighbours", "hollow_sphere",
+    "hollow_sphere_burst", "instantaneous_line", "instantaneous_plane", "instantaneous_point", "limit_kernel",
+    "limit_steps", "line", "line_steady", "matrix_binding", "matrix_medium", "michaelis_menten", "near_walls",
+    "offset_class", "own_spine", "pair_kernel", "pair_steps", "plan", "plan_maps", "plane_steady", "point_response",
+    "point_steady", "quadratic", "reach_of", "regime", "relax", "rescale", "sample", "saturable_steps",
+    "scatter_centres", "shell", "shell_steady", "steps_needed", "to_fixed", "to_modes", "wall_warning", "work_needed",
+    "wright_omega",
 ]

@@ -2,7 +2,7 @@
 
 The reach sqrt(D/k) is how far a messenger gets before it is lost. Far below a voxel nothing passes from one voxel to
 the next, and each obeys da/dt = S - k a by itself; far above the box the walls even everything out, and the mean over
-the box obeys it.
+the box obeys it. What a spine's own bouton sees is added to either by `near_limits`.
 """
 
 import math
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from retrojax.numerics import phi1
+from retrojax.numerics import phi1, phi2
 from retrojax.space.choice import choose
 from retrojax.space.grid import Grid
 from retrojax.types import Field
@@ -39,7 +39,7 @@ def reach_of(diffusion: float, loss: float) -> float:
     return math.sqrt(diffusion / loss) if loss > 0 else math.inf
 
 
-def regime(grid: Grid, diffusion: float | np.ndarray, loss: float) -> Regime:
+def regime(grid: Grid, diffusion: float | np.ndarray, loss: float, elapsed: float | None = None) -> Regime:
     """Which kind of transport the reach asks for.
 
     - `local` where k > 10 D/dx^2 along every axis, i.e. the reach is below 0.32 voxels;
@@ -47,7 +47,9 @@ def regime(grid: Grid, diffusion: float | np.ndarray, loss: float) -> Regime:
       wall absorbs;
     - `grid` otherwise.
 
-    **Arguments** `grid`; `diffusion` D* [um^2/ms], one number or three; `loss` k [1/ms] >= 0.
+    **Arguments** `grid`; `diffusion` D* [um^2/ms], one number or three; `loss` k [1/ms] >= 0; `elapsed`: field step
+    [ms] within which the slowest mode of the box must fall to 1/e for `mean field`, as a run asks; without it the reach
+    alone decides.
 
     Host side. Both limits keep the total. `local` leaves out what a voxel gives to its neighbours, which at its border
     is a third of a lone voxel's amount on the lattice and 1 % at a reach of 0.04 voxels. `mean field` keeps 10 % of the
@@ -62,7 +64,12 @@ def regime(grid: Grid, diffusion: float | np.ndarray, loss: float) -> Regime:
                       "every voxel obeys its own rate equation")
     # an axis of one voxel is uniform already
     evened = [d * (math.pi / width) ** 2 for d, width, n in zip(axes, grid.size, grid.shape, strict=True) if n > 1]
-    if "absorbing" not in grid.boundary and all(rate > UNIFORM * loss for rate in evened):
+    uniform = "absorbing" not in grid.boundary and all(rate > UNIFORM * loss for rate in evened)
+    slowest = min(evened, default=math.inf)
+    if uniform and elapsed is not None and slowest * elapsed < 1:
+        return Regime("grid", reach, f"a reach of {reach:.3g} um is far above the box ({max(grid.size):g} um), which "
+                      f"takes {1 / slowest:.3g} ms to even out, longer than a field step of {elapsed:g} ms: {step}")
+    if uniform:
         return Regime("mean field", reach, f"a reach of {reach:.3g} um is far above the box ({max(grid.size):g} um): "
                       "the amount is nearly uniform and its mean obeys a rate equation")
     return Regime("grid", reach, f"a reach of {reach:.3g} um is {reach / min(grid.spacing):.2g} voxels: {step}")
@@ -85,6 +92,14 @@ def advance_mean(
 ) -> Field:
     """The field one step later where the box is uniform: `advance_local` of the means, in every voxel."""
     return jnp.broadcast_to(advance_local(field, source, loss, elapsed).mean(), field.shape)
+
+
+def exposure_local(
+    field: Field, source: Field, loss: Float[Array, ""] | float, elapsed: Float[Array, ""] | float
+) -> Field:
+    """Time integral of the field over a step of `advance_local`, t phi_1(kt) a + t^2 phi_2(kt) S [nM ms], exact."""
+    z = jnp.asarray(elapsed * loss, field.dtype)
+    return elapsed * (phi1(z) * field + elapsed * phi2(z) * source)
 
 
 def near_walls(grid: Grid, positions: Float[np.ndarray, "S 3"], reach: float) -> int:

@@ -40,7 +40,7 @@ def run(m, fields, sources, elapsed, steps):
             pools = transport(m, plans[which], which, pools, source)
         return pools
 
-    pools = Pools(tuple(fields), no_pending(m, GRID))
+    pools = Pools(tuple(fields), no_pending(m, GRID), ((),) * len(fields))
     for _ in range(steps):
         pools = one(pools)
     return pools
@@ -142,10 +142,10 @@ def test_a_run_starts_where_its_sources_lead(x64):
     np.testing.assert_allclose(start[1], fraction * level * 0.001 / 0.002, rtol=1e-10)
     zero = jnp.zeros(GRID.shape)
     drift = []
-    for elapsed in (100.0, 50.0):  # only the splitting of the saturable loss moves what is at rest, at second order
+    for elapsed in (100.0, 50.0):  # only the splitting of the saturable loss moves what is at rest
         after = run(m, start, [zero, zero], elapsed, round(3000 / elapsed)).fields
         drift.append([float(jnp.abs(now / before - 1).max()) for now, before in zip(after, start, strict=True)])
-    assert max(drift[0]) < 0.01 and drift[0][0] > 3.6 * drift[1][0]
+    assert max(drift[0]) < 1e-3 and max(drift[1]) < 1e-3
 
 
 def test_what_turns_into_another_comes_first():

@@ -17,7 +17,7 @@ from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
 from retrojax.engine.lazy.wiring import Blocks, lay_out, spread
 from retrojax.engine.model import Clocks, Model
-from retrojax.engine.reactions import no_pending, resting_fields, resting_release
+from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_release
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError
 from retrojax.space import Grid, fixed_scale, offset_class
@@ -200,6 +200,7 @@ def initial_state(
                                                                   blocks, slot))
                       for rate, steps in zip(release, near_steps, strict=True)),
         pending=no_pending(model, tissue.space[0]) if model.messengers else (),
+        bound=resting_bound(model, fields),
         levels=resting_levels(model, fields), tick=zero, step=zero, epoch=zero, cursor=zero, lap=zero,
         key=jax.random.key(seed), errors=zero)
     return jax.tree.map(jnp.copy, state)  # a chunk gives its memory away, so no two arrays may share one

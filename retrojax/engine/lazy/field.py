@@ -96,14 +96,14 @@ def _spread(
     scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
     volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
     source = from_fixed(total, scale).reshape(grid.shape) / (volume * plan.elapsed)
-    pools = transport(model, plan.transport, which, Pools(state.fields, state.pending), source)
+    pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound), source)
     overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
         history = jnp.roll(history, 1, axis=0).at[0].set(molecules / plan.elapsed)
-    return eqx.tree_at(lambda s: (s.fields, s.pending, s.emitted[which], s.errors), state,
-                       (pools.fields, pools.pending, history, errors))
+    return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound, s.emitted[which], s.errors), state,
+                       (pools.fields, pools.pending, pools.bound, history, errors))
 
 
 def concentration(

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
 
 from retrojax.engine.lazy.layout import Layout
 from retrojax.engine.model import Cells, Domains, Neurons
-from retrojax.space import Grid
+from retrojax.space import Bound, Grid
 from retrojax.types import Field, Scalar, SeedKey
 
 LONG_AGO = -(2**29)
@@ -137,7 +137,7 @@ class LazyState(eqx.Module):
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
     - `synced`: when everything was last brought up to date.
-    - `fields`, `emitted`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`: as in
+    - `fields`, `emitted`, `pending`, `bound`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`: as in
       `NetworkState`.
     - `step`, `epoch`: the present.
     """
@@ -161,6 +161,7 @@ class LazyState(eqx.Module):
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
     pending: tuple[Float[Array, "_ _ _"], ...]
+    bound: tuple[tuple[Bound, ...], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
     step: Int[Array, ""]
