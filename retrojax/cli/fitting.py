@@ -35,7 +35,8 @@ def execute_fit(file: Path, folder: Path, where: str, quiet: bool, as_json: bool
             solver = config.solver
             result = fit(problem, model, spec, starts=solver.starts, key=jax.random.key(solver.seed),
                          screen=solver.screen, max_steps=solver.max_steps, tolerance=solver.tolerance,
-                         recovery=solver.recovery)
+                         recovery=config.report.recovery, recover=config.report.recover,
+                         batch=solver.batch, enough=solver.enough)
     content = result.to_json()
     write_atomic(folder / RESULT, json.dumps(content, indent=2) + "\n")
     figures = draw_fit(result, folder / "figures")

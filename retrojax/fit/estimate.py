@@ -120,10 +120,10 @@ class LeastSquares(Estimate):
     """Levenberg-Marquardt on sum [(expected - mean)/SEM]^2 plus the priors (`retrojax.fit.solve`)."""
 
     def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int = 60,
-                 tolerance: float = 1e-4, saved: Saved | None = None):
+                 tolerance: float = 1e-4, saved: Saved | None = None, name: str = "solve"):
         self.problem, self.model, self.spec, self.batch = problem, model, spec, batch
         self._how, self._saved = (batch, max_steps, tolerance), saved
-        self._solver = self._compiled(problem, "solve")
+        self._solver = self._compiled(problem, name)
         self._pinned: Solver | None = None
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from retrojax.fit import maximise
-from retrojax.fit.estimate import Data, Ends, Estimate
+from retrojax.fit.estimate import Data, Ends, Estimate, LeastSquares
 from retrojax.fit.maximise import Likelihood
 from retrojax.fit.observation import KINDS, Observation, Seen
 from retrojax.fit.problem import Problem
@@ -20,6 +20,9 @@ from retrojax.fit.spec import Spec, set_coordinates
 
 class MostLikely(Estimate):
     """BFGS on the log posterior (`retrojax.fit.maximise`), with the second derivatives for the uncertainty.
+
+    Every solve begins with least squares on mean and SEM: from a start far away BFGS ends at bounds and plateaus that
+    Levenberg-Marquardt passes.
 
     `slots`: data sets that the compiled solve holds at once; each solve weighs all of them but its own with 0, so that
     synthetic data of a recovery test need no second compilation.
@@ -31,6 +34,7 @@ class MostLikely(Estimate):
         self.observation: Observation = problem.predict  # type: ignore[assignment]
         self.slots, self._steps, self.compile_s = slots, (max_steps, tolerance), math.nan
         self._items = tuple(spec.items())
+        self._near = LeastSquares(problem, model, spec, batch, saved=saved, name="approach")
         fixed = (model, self.observation, str(spec), self._steps)
 
         def run(name: str, function: Any) -> Any:
@@ -46,6 +50,10 @@ class MostLikely(Estimate):
     def solve(self, u0: np.ndarray, *, keep: np.ndarray | None = None, data: Data | None = None,
               sets: np.ndarray | None = None, held: int | None = None) -> Ends:
         which, names = np.zeros(len(u0), int) if sets is None else sets, list(self.data)
+        near = np.zeros(len(u0), int)
+        if held is None:
+            found = self._near.solve(u0, keep=keep, data={"mean": np.asarray((data or self.data)["mean"])}, sets=sets)
+            u0, near = np.where(np.isfinite(found.loss)[:, None], found.u, u0), found.steps
         fixed = np.arange(len(self.spec)) == (-1 if held is None else held)
         pieces = []
         for rows in self._batches(len(u0)):
@@ -53,7 +61,7 @@ class MostLikely(Estimate):
             weight = self._weights(place, None if keep is None else keep[rows])
             pieces.append(self._solve(u0[rows], weight, fixed, *(filled[name] for name in names)))
         u, loss, converged, steps = (np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True))
-        return Ends(u, 2 * loss, converged, steps)
+        return Ends(u, 2 * loss, converged, steps + near)
 
     def expected(self, u: np.ndarray) -> np.ndarray:
         return np.asarray(self.observation.expected(*self._seen(u)))
@@ -128,7 +136,7 @@ class MostLikely(Estimate):
     def _seen(self, u: np.ndarray) -> tuple[Seen, dict[str, Any]]:
         pieces = [self._look(u[rows]) for rows in self._batches(len(u))]
         value, p, q, *noise = (np.concatenate(parts)[: len(u)] for parts in zip(*pieces, strict=True))
-        named = zip(self.model.noise, noise, strict=True)
+        named = zip(sorted(self.model.noise), noise, strict=True)
         return Seen(value, p, q), {name: value[:, None] for name, value in named}
 
 
@@ -145,6 +153,6 @@ def _look(observation: Observation, model: Any, items: Any, u: Array) -> list[Ar
     """What the models at `u` [K, P] say, and their noise, in the order of its names."""
     def one(v):
         here = set_coordinates(model, dict(items), v)
-        return [*observation.seen(here), *(here.noise[name] for name in model.noise)]
+        return [*observation.seen(here), *(here.noise[name] for name in sorted(model.noise))]
 
     return jax.vmap(one)(u)

@@ -129,8 +129,9 @@ def _relative(noise: dict[str, Any], name: str, o: dict[str, Any]) -> Any:
 
 
 def _binomial(o, s, noise, sem, sites):
-    each = law.binomial_release(o["values"], sites, s.p[:, None], s.q[:, None] * noise["quantum"], noise["noise_sd"],
-                                noise["quantal_cv"])
+    p, quantum, noise_sd, cv = (jnp.asarray(x)[..., None] for x in (
+        s.p, s.q * noise["quantum"], noise["noise_sd"], noise["quantal_cv"]))
+    each = law.binomial_release(o["values"], sites, p, quantum, noise_sd, cv)
     return jnp.sum(jnp.where(o["present"], each, 0.0), -1)
 
 

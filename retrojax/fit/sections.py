@@ -195,8 +195,8 @@ class SolverSection(Section):
     enough: int | None = Field(default=None, ge=1, description="stop after the batch in which so many ended together")
     screen: int = Field(default=8, ge=1, le=1000, description="starts drawn for each one kept")
     seed: int = Field(default=0, ge=0)
-    max_steps: int = Field(default=60, ge=1)
-    tolerance: Positive = 1e-4
+    max_steps: int | None = Field(default=None, ge=1, description="of a solve; 60, or 200 with a likelihood")
+    tolerance: Positive | None = Field(default=None, description="1e-4, or 1e-6 with a likelihood")
 
 
 class SampleSection(Section):
