@@ -16,13 +16,14 @@ from retrojax.types import SeedKey
 class Posterior(NamedTuple):
     """Draws of the parameters.
 
-    - `paths`: names. `draws`: values in the parameters' units [chains, draws, P].
+    - `paths`: names. `draws`: values in the parameters' units [chains, draws, P]; `coordinates`: the same in u.
     - `r_hat`, `effective`: potential scale reduction and effective number of draws, per parameter [P], taken in the
       sampler's coordinates. `divergences`: number of divergent transitions, which should be 0.
     """
 
     paths: tuple[str, ...]
     draws: np.ndarray
+    coordinates: np.ndarray
     r_hat: np.ndarray
     effective: np.ndarray
     divergences: int
@@ -72,8 +73,8 @@ def sample_posterior(
         start_key, run_key = jax.random.split(key)
         starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ laplace_root(fit.information).T
         u, divergent = jax.jit(jax.vmap(chain))(jax.random.split(run_key, chains), starts)
-        return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(blackjax.rhat(u)),
-                         np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
+        return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(u),
+                         np.asarray(blackjax.rhat(u)), np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
 
 
 def laplace_root(information: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ class FitResult(NamedTuple):
             "each_converged": self.starts.converged.tolist(), "steps": self.starts.steps.tolist(),
             "initial": self.starts.initial.tolist(), "values": self.starts.values.tolist(),
         }
-        return _finite({
+        return finite({
             "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points, "n_observations": self.n_observations,
             "log_likelihood": self.log_likelihood, "verdict": verdict(self.parameters, self.directions),
             "coordinates": self.coordinates.tolist(), "information": self.information.tolist(),
@@ -187,10 +187,10 @@ def _unbounded(values: list[Any]) -> np.ndarray:
     return np.where(np.isnan(numbers), math.inf, numbers)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` with every infinite or not-a-number replaced by None, as JSON has neither."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
