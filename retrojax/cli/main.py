@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 console, notes = Console(), Console(stderr=True)
 
-Config = Annotated[Path, typer.Argument(help="YAML config; see configs/quickstart.yaml")]
+Config = Annotated[Path, typer.Argument(help="YAML config; see configs/quickstart.yaml, or configs/fit_rules.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a run or a fit")]
 Out = Annotated[Path | None, typer.Option("--out", help="output folder; default runs/<config name>")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, as duration=10s")]
@@ -45,18 +45,28 @@ def run(config: Config, out: Out = None, set_: Set = None, device: DeviceOption 
 
 @app.command()
 def resume(folder: Folder, device: DeviceOption = Device.auto, quiet: Quiet = False, json_: Json = False) -> None:
-    """Continue a run exactly where its last checkpoint stands; of a finished run, say so."""
+    """Continue a run exactly where its last checkpoint stands, or a fit after its last solve; of a finished one, say so.
+    """
+    from retrojax.cli.fitting import is_fit, resume_fit
     from retrojax.cli.running import execute
     from retrojax.io.run import resume_run
 
     where = choose(device)
+    if is_fit(folder):
+        return resume_fit(folder, where, quiet, json_)
     execute(lambda progress: resume_run(folder, progress), folder, where, quiet, json_)
 
 
 @app.command()
 def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, quiet: Quiet = False,
         json_: Json = False) -> None:
-    """Fit rule parameters to recorded data: fit.json with uncertainties, figures."""
+    """Fit rule parameters to recorded data, by least squares or with one of eight likelihoods.
+
+    Writes fit.json and figures: parameters with uncertainties, which of them the data determine, the score on points
+    left out beside simpler answers, and a recovery test. The config's `report` section asks for profile likelihoods,
+    a comparison of rules, a posterior-predictive check and a posterior sample. An interrupted fit goes on when the
+    command is given again, or with `retrojax resume`.
+    """
     from retrojax.cli.fitting import execute_fit
 
     where = choose(device)
@@ -123,7 +133,7 @@ def main() -> None:
         notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
-        notes.print("Interrupted. `retrojax resume FOLDER` continues from the last checkpoint.")
+        notes.print("Interrupted. `retrojax resume FOLDER` continues from what was saved last.")
         sys.exit(130)
 
 

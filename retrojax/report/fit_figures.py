@@ -10,23 +10,29 @@ from matplotlib.figure import Figure
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitResult
+from retrojax.fit.report import FitReport, report_from_json
 from retrojax.fit.result import HeldOut
+from retrojax.report import fit_report_figures as more
+from retrojax.report.style import DATA, HELD, MODEL, SPREAD
 
-DATA, MODEL, HELD, SPREAD = "black", "#0072b2", "#d55e00", "#999999"
-"""Colours that stay apart for colour-blind readers."""
-
-
-def draw_fit(result: FitResult, folder: Path) -> list[Path]:
-    """Draw `data_and_model.png` and `parameters.png` into `folder` (made if missing).
+def draw_fit(report: FitReport, folder: Path) -> list[Path]:
+    """Draw data and model, residuals and parameters into `folder` (made if missing), and what else the report holds.
 
     **Arguments**
 
-    - `result`: what `fit` returned. `folder`: where the PNG files go.
+    - `report`: what `fit_config` returned. `folder`: where the PNG files go.
 
     **Returns** the paths written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"data_and_model.png": _data_and_model(result), "parameters.png": _parameters(result)}
+    figures = {"data_and_model.png": _data_and_model(report.fit), "residuals.png": more.residuals(report),
+               "parameters.png": _parameters(report.fit)}
+    if report.profiles:
+        figures["profiles.png"] = more.profiles(report)
+    if report.predictive is not None:
+        figures["predictive.png"] = more.predictive(report)
+    if report.fit.recovery is not None:
+        figures["ranks.png"] = more.ranks(report)
     for name, figure in figures.items():
         FigureCanvasAgg(figure).print_png(str(folder / name))
     return [folder / name for name in figures]
@@ -46,7 +52,7 @@ def draw_fit_file(json_path: Path, folder: Path) -> list[Path]:
             content = json.loads(json_path.read_text())
         except json.JSONDecodeError as error:
             raise InputError("fit.json", str(error), "JSON as `retrojax fit` writes it", "fit again") from None
-        return draw_fit(FitResult.from_json(content), folder)
+        return draw_fit(report_from_json(content), folder)
 
 
 def _data_and_model(result: FitResult) -> Figure:
