@@ -12,10 +12,15 @@ from retrojax.fit.report import FitReport
 UNEVEN = 0.01
 """Ranks less probable than this are called uneven."""
 
+WIDTH = 110
+"""Columns of the tables where the output is no terminal."""
+
 
 def print_summary(report: FitReport, console: Console | None = None) -> None:
     """Print what a fit found, what it cannot say, and whether to believe it."""
-    console = console or Console()
+    if console is None:
+        console = Console()
+        console = console if console.is_terminal else Console(width=WIDTH)
 
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -93,7 +98,7 @@ def _heldout(report: FitReport) -> str:
 
 
 def _comparison(report: FitReport) -> Table:
-    table = Table("rule", "parameters", "log-likelihood", "AIC", "AICc", "BIC", "weight", "held out", "behind the best",
+    table = Table("rule", "fitted", "log-likelihood", "AIC", "AICc", "BIC", "weight", "held out", "behind the best",
                   title="Rules on the same points")
     for r in report.comparison:
         behind = "" if not math.isfinite(r.ahead[0]) else f"{r.ahead[0]:.2f} ± {r.ahead[1]:.2f}"
@@ -131,6 +136,8 @@ def _recovery(report: FitReport) -> str:
     within = np.mean([p["within_68"] for p in each])
     uneven = [path for path, p in found["parameters"].items() if p["rank_p"] < UNEVEN]
     ranks = "ranks of the truth are even" if not uneven else f"ranks of the truth are uneven for {', '.join(uneven)}"
+    if uneven and found["priors"] and found["truth"] == "fitted":
+        ranks += " (priors pull the sets towards their means: `report.recover: priors` is the test for them)"
     return (f"Recovery from {found['sets']} synthetic data sets: {100 * found['fitted_as_well_as_truth']:.0f} % fitted "
             f"as well as by the truth, which lies within one standard deviation in {100 * within:.0f} % (68 expected); "
             f"{ranks}.")

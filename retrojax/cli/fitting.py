@@ -26,6 +26,11 @@ EXAMPLE = "see configs/fit_rules.yaml"
 console = Console(stderr=True)
 
 
+def holds_fit(file: Path) -> bool:
+    """True for the config of a fit rather than of a run. **Raises** `InputError` if the file is no YAML mapping."""
+    return not {"data", "parameters"}.isdisjoint(read_yaml(file))
+
+
 def load_fit_config(file: Path) -> FitConfig:
     """The fit config in a file. **Raises** `InputError` about the first thing that it may not say."""
     with naming_file(file):

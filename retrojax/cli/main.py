@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from retrojax.cli.device import Device, choose
-from retrojax.errors import RetrojaxError
+from retrojax.errors import InputError, RetrojaxError
 
 app = typer.Typer(
     help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to "
@@ -75,10 +75,18 @@ def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, qui
 
 @app.command()
 def check(config: Config, set_: Set = None) -> None:
-    """Build nothing big: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings."""
+    """Build nothing big. A run: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings. A fit: points,
+    solves by stage, gradient mode, predicted memory, warnings.
+    """
     from retrojax.cli.checking import print_check
+    from retrojax.cli.checking_fit import print_fit_check
+    from retrojax.cli.fitting import holds_fit, load_fit_config
     from retrojax.io.config import load_config
 
+    if holds_fit(config):
+        if set_:
+            raise InputError("--set", " ".join(set_), "nothing, for a fit", "change the config")
+        return print_fit_check(load_fit_config(config), console)
     print_check(load_config(config, set_ or ()), config, console)
 
 
@@ -107,12 +115,14 @@ def describe(
 
 @app.command()
 def cite(config: Config) -> None:
-    """BibTeX of everything a config uses."""
-    from retrojax.io.citing import citations
+    """BibTeX of everything a config uses: of the parts and records of a run, or the rules of a fit."""
+    from retrojax.cli.fitting import holds_fit, load_fit_config
+    from retrojax.io.citing import citations, fit_citations
     from retrojax.io.config import load_config
     from retrojax.messengers import bibtex
 
-    print(bibtex(citations(load_config(config))))
+    keys = fit_citations(load_fit_config(config)) if holds_fit(config) else citations(load_config(config))
+    print(bibtex(keys))
 
 
 @app.command()

@@ -23,7 +23,8 @@ def recover(
 
     The rank of every true value in the Laplace posterior of its data set is uniform if uncertainties are right; it is
     so exactly for truths drawn from the priors and the exact posterior (Talts et al. 2018), and nearly so for one fixed
-    truth that the data determine well. A hump in the middle means error bars that are too wide, horns too narrow ones.
+    truth that the data determine well, without priors: these pull every set towards their means. A hump in the middle
+    means error bars that are too wide, horns too narrow ones.
 
     **Arguments**
 
@@ -49,7 +50,8 @@ def recover(
     information = estimate.information(ends, data, np.arange(sets))
     as_well = float(np.mean(ends.loss <= estimate.loss(coordinates, data) + FLAT))
     report = _parameters(estimate, coordinates, ends.u, information)
-    return {"sets": sets, "truth": truth, "fitted_as_well_as_truth": as_well, "parameters": report}, int(
+    priors = bool(np.any(prior_coordinates(estimate.spec)[1]))
+    return {"sets": sets, "truth": truth, "priors": priors, "fitted_as_well_as_truth": as_well, "parameters": report}, int(
         again.steps.sum())
 
 

@@ -24,11 +24,13 @@ class Saved:
 
     **Arguments**
 
-    - `folder`: made with the first solve. `on_solve`: called with the name of every solve and whether it was found.
+    - `folder`: made with the first solve. `on_solve`: called with the name of every solve, and whether it was there
+      before.
     """
 
     def __init__(self, folder: Path, on_solve: Callable[[str, bool], None] = lambda name, found: None):
         self.folder, self.on_solve = folder, on_solve
+        self._before = {path.name for path in folder.glob("*.npz")}
 
     def remember(self, name: str, run: Run, fixed: Any) -> Run:
         """`run`, a function of arrays that gives arrays, looked up before it is called.
@@ -42,9 +44,8 @@ class Saved:
             digest = base.copy()
             _update(digest, arrays)
             path = self.folder / f"{name.replace(' ', '_')}-{digest.hexdigest()[:16]}.npz"
-            found = path.is_file()
-            self.on_solve(name, found)
-            if not found:
+            self.on_solve(name, path.name in self._before)
+            if not path.is_file():
                 self._write(path, [np.asarray(field) for field in run(*arrays)])
             with np.load(path) as content:
                 return [content[f"arr_{number}"] for number in range(len(content.files))]

@@ -123,15 +123,17 @@ def _parameters(result: FitResult) -> Figure:
 
 def _draw_losses(axis: Axes, result: FitResult) -> None:
     order = np.argsort(result.starts.loss, kind="stable")
-    loss, converged = result.starts.loss[order], result.starts.converged[order]
+    loss, converged = result.starts.loss[order] - np.min(result.starts.loss), result.starts.converged[order]
     rank = np.arange(1, loss.size + 1)
     shown = np.isfinite(loss)
-    axis.semilogy(rank[shown & converged], loss[shown & converged], "o", color=MODEL, ms=4, label="converged")
+    axis.plot(rank[shown & converged], loss[shown & converged], "o", color=MODEL, ms=4, label="converged")
     if np.any(shown & ~converged):
-        axis.semilogy(rank[shown & ~converged], loss[shown & ~converged], "o", mfc="none", color=HELD, ms=4,
+        axis.plot(rank[shown & ~converged], loss[shown & ~converged], "o", mfc="none", color=HELD, ms=4,
                       label="stopped at the step limit")
     axis.set_xlabel("start, best first")
-    axis.set_ylabel("final loss")
+    axis.set_yscale("symlog", linthresh=0.1)
+    axis.set_ylim(-0.05, 2 * max(1.0, float(loss[shown].max())))
+    axis.set_ylabel("final loss above that of the best")
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
 
