@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from retrojax.engine.rows import Synapse, channels
 from retrojax.fit.config import FitConfig, build, build_alternative
@@ -72,5 +73,4 @@ def _cost(config: FitConfig, name: str, built: Any, own: bool) -> Cost:
 def _channels(model: Any) -> int:
     synapse = model.synapse if isinstance(model, Pathways) else model
     bare = Synapse(synapse.spine, synapse.release, synapse.rules, synapse.p_release, synapse.q, synapse.bounds)
-    scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), leaf.dtype), bare)
-    return len(channels(scalars))
+    return len(channels(jax.tree.map(jnp.zeros_like, bare)))
