@@ -48,8 +48,8 @@ def _headline(report: FitReport) -> str:
     together = int(np.sum(loss < np.min(loss) + 0.1))
     doubt = "" if together > 1 or loss.size == 1 else "; only one start ended at the best, so try more `solver.starts`"
     return (f"chi2 {fit.chi2:.2f} for {fit.n_points} points and {len(fit.parameters)} parameters, log-likelihood "
-            f"{fit.log_likelihood:.2f}; {int(np.sum(fit.starts.converged))} of {loss.size} starts converged, {together} "
-            f"to within 0.1 of the best loss{doubt}")
+            f"{fit.log_likelihood:.2f}; {int(np.sum(fit.starts.converged))} of {loss.size} starts converged, "
+            f"{together} to within 0.1 of the best loss{doubt}")
 
 
 def _parameters(report: FitReport) -> Table:

@@ -45,8 +45,7 @@ def run(config: Config, out: Out = None, set_: Set = None, device: DeviceOption 
 
 @app.command()
 def resume(folder: Folder, device: DeviceOption = Device.auto, quiet: Quiet = False, json_: Json = False) -> None:
-    """Continue a run exactly where its last checkpoint stands, or a fit after its last solve; of a finished one, say so.
-    """
+    """Continue a run where its last checkpoint stands, a fit after its last solve; of a finished one, say so."""
     from retrojax.cli.fitting import is_fit, resume_fit
     from retrojax.cli.running import execute
     from retrojax.io.run import resume_run
@@ -75,8 +74,9 @@ def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, qui
 
 @app.command()
 def check(config: Config, set_: Set = None) -> None:
-    """Build nothing big. A run: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings. A fit: points,
-    solves by stage, gradient mode, predicted memory, warnings.
+    """Build nothing big: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings.
+
+    Of a fit: points, solves by stage, gradient mode, predicted memory, warnings.
     """
     from retrojax.cli.checking import print_check
     from retrojax.cli.checking_fit import print_fit_check

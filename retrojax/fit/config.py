@@ -86,16 +86,16 @@ class FitConfig(Section):
 
     @model_validator(mode="after")
     def _points_carry_what_the_likelihood_needs(self) -> "FitConfig":
-        column = KINDS[self.likelihood.kind].column if self.likelihood else None
+        kind = self.likelihood.kind if self.likelihood else "gaussian"
+        column, positive = KINDS[kind].column, kind in ("lognormal", "gamma", "gamma_sum")
         for number, point in enumerate(self.data.points):
             if column and not getattr(point, column):
                 raise InputError(f"data.points[{number}].{column}", "missing",
-                                 f"what a likelihood of kind {self.likelihood.kind} is computed from",
+                                 f"what a likelihood of kind {kind} is computed from",
                                  "add it to every point, or choose another kind")
-            positive = self.likelihood and self.likelihood.kind in ("lognormal", "gamma", "gamma_sum")
             if positive and min([point.mean, *point.values]) <= 0:
                 raise InputError(f"data.points[{number}]", min([point.mean, *point.values]),
-                                 f"positive numbers, for {self.likelihood.kind}", "choose another kind")
+                                 f"positive numbers, for {kind}", "choose another kind")
         return self
 
     @property

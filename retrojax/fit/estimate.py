@@ -24,8 +24,8 @@ from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, set
 Data = dict[str, Any]
 """Data sets as arrays [sets, n, ...]; `mean` is always among them."""
 
-PIN = 1e4
-"""Weight that holds a coordinate in a least-squares solve: it moves by 1e-8 of the slope of the loss at most."""
+PIN = 1e6
+"""Weight that holds a coordinate in a least-squares solve: it moves by 1e-12 of the slope of the loss at most."""
 
 
 class Ends(NamedTuple):
@@ -40,6 +40,11 @@ class Ends(NamedTuple):
     converged: Bool[np.ndarray, " K"]
     steps: Int[np.ndarray, " K"]
     jacobian: Float[np.ndarray, "K n P"] | None = None
+
+    def take(self, rows: np.ndarray) -> "Ends":
+        """These rows of every field."""
+        jacobian = None if self.jacobian is None else self.jacobian[rows]
+        return Ends(self.u[rows], self.loss[rows], self.converged[rows], self.steps[rows], jacobian)
 
 
 class Estimate(ABC):
@@ -119,10 +124,10 @@ class Estimate(ABC):
 class LeastSquares(Estimate):
     """Levenberg-Marquardt on sum [(expected - mean)/SEM]^2 plus the priors (`retrojax.fit.solve`)."""
 
-    def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int = 60,
-                 tolerance: float = 1e-4, saved: Saved | None = None, name: str = "solve"):
+    def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int | None = None,
+                 tolerance: float | None = None, saved: Saved | None = None, name: str = "solve"):
         self.problem, self.model, self.spec, self.batch = problem, model, spec, batch
-        self._how, self._saved = (batch, max_steps, tolerance), saved
+        self._how, self._saved = (batch, max_steps or 60, tolerance or 1e-4), saved
         self._solver = self._compiled(problem, name)
         self._pinned: Solver | None = None
 
@@ -193,7 +198,8 @@ class LeastSquares(Estimate):
         if self._saved is None:
             return solver
         fixed = (self.model, problem.predict, str(self.spec), self._how)
-        return solver._replace(run=self._saved.remember(name, solver.run, fixed))
+        run: Any = self._saved.remember(name, solver.run, fixed)
+        return solver._replace(run=run)
 
 
 class _Gaussian(eqx.Module):

@@ -28,11 +28,11 @@ class MostLikely(Estimate):
     synthetic data of a recovery test need no second compilation.
     """
 
-    def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int = 200,
-                 tolerance: float = 1e-6, saved: Saved | None = None, slots: int = 1):
+    def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int | None = None,
+                 tolerance: float | None = None, saved: Saved | None = None, slots: int = 1):
         self.problem, self.model, self.spec, self.batch = problem, model, spec, batch
         self.observation: Observation = problem.predict  # type: ignore[assignment]
-        self.slots, self._steps, self.compile_s = slots, (max_steps, tolerance), math.nan
+        self.slots, self._steps, self.compile_s = slots, (max_steps or 200, tolerance or 1e-6), math.nan
         self._items = tuple(spec.items())
         self._near = LeastSquares(problem, model, spec, batch, saved=saved, name="approach")
         fixed = (model, self.observation, str(spec), self._steps)
@@ -70,11 +70,11 @@ class MostLikely(Estimate):
         return np.asarray(self.observation.density(data or self.data, *self._seen(u)))
 
     def density_of(self, values: np.ndarray) -> np.ndarray:
-        p, q, noise = float(self.model.p_release), float(self.model.q), self.model.noise
+        ones, noise = np.ones(values.size), self.model.noise
+        p, q = float(self.model.p_release), float(self.model.q) * ones
         if KINDS[self.observation.kind].quantal:
             q = values / (self.observation.sites * p * float(noise["quantum"]))
-        ones = np.ones(values.size)
-        one = self.observation.density(self.data, Seen(values, p * ones, q * ones), noise)
+        one = self.observation.density(self.data, Seen(values, p * ones, q), noise)
         return np.asarray(one)[0]
 
     def unchanged(self) -> np.ndarray:
@@ -128,7 +128,8 @@ class MostLikely(Estimate):
                                   tolerance=tolerance)
 
     def _curvature_batch(self, u: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
-        return (_curvatures(self._with(arrays).log_density, self.model, self._items, jnp.asarray(u), jnp.asarray(weight)),)
+        log_density = self._with(arrays).log_density
+        return (_curvatures(log_density, self.model, self._items, jnp.asarray(u), jnp.asarray(weight)),)
 
     def _look_batch(self, u: Any) -> tuple[Any, ...]:
         return tuple(_look(self.observation, self.model, self._items, jnp.asarray(u)))

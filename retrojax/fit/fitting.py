@@ -84,10 +84,10 @@ def prepare(
     check_problem(problem)
     check_spec(model, spec)
     problem, model = problem._replace(predict=double(problem.predict)), double(model)
-    how = {name: value for name, value in (("max_steps", max_steps), ("tolerance", tolerance)) if value is not None}
     if isinstance(problem.predict, Observation):
-        return MostLikely(problem, model, spec, batch, **how, saved=saved, slots=max(1, min(recovery, batch)))
-    return LeastSquares(problem, model, spec, batch, **how, saved=saved)
+        slots = max(1, min(recovery, batch))
+        return MostLikely(problem, model, spec, batch, max_steps, tolerance, saved, slots)
+    return LeastSquares(problem, model, spec, batch, max_steps, tolerance, saved)
 
 
 def fit_prepared(
@@ -136,9 +136,9 @@ def _solve_starts(estimate: Estimate, u0: np.ndarray, enough: int | None) -> tup
         loss = np.concatenate([piece.loss for piece in pieces])
         if enough is not None and np.isfinite(loss.min()) and np.sum(loss < loss.min() + 0.1) >= enough:
             break
-    columns = zip(*pieces, strict=True)
-    ends = Ends(*(None if column[0] is None else np.concatenate(column) for column in columns))
-    return u0[: len(ends.u)], ends
+    u, loss, converged, steps = (np.concatenate(column) for column in zip(*(one[:4] for one in pieces), strict=True))
+    slopes = [piece.jacobian for piece in pieces if piece.jacobian is not None]
+    return u0[: len(u)], Ends(u, loss, converged, steps, np.concatenate(slopes) if slopes else None)
 
 
 def _screened(estimate: Estimate, u: np.ndarray, starts: int) -> np.ndarray:
@@ -151,8 +151,7 @@ def _screened(estimate: Estimate, u: np.ndarray, starts: int) -> np.ndarray:
 
 def _uncertainty(estimate: Estimate, solved: Ends, best: int, values: np.ndarray) -> tuple[np.ndarray, Identified]:
     """Information on the coordinates at the optimum, and what it says about the parameters."""
-    end = Ends(*(field if field is None else field[best : best + 1] for field in solved))
-    information = estimate.information(end)[0]
+    information = estimate.information(solved.take(np.array([best])))[0]
     if solved.jacobian is None:
         return information, identify_information(estimate.spec, values, information)
     return information, identify(estimate.spec, values, solved.jacobian[best], 1 / estimate.problem.sem)

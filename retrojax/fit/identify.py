@@ -115,7 +115,8 @@ def verdict(parameters: dict[str, Any], found: Directions) -> str:
     text += f" Best known is {terms}, to {100 * math.expm1(min(best, HOPELESS)):.2g} %."
     strength = np.abs(np.tril(found.correlation, -1))
     strongest = [divmod(int(place), len(names)) for place in np.argsort(-strength, axis=None)[:3]]
-    pairs = [f"{names[i]} and {names[j]} ({found.correlation[i, j]:+.2f})" for i, j in strongest if strength[i, j] > 0.9]
+    pairs = [f"{names[i]} and {names[j]} ({found.correlation[i, j]:+.2f})" for i, j in strongest
+             if strength[i, j] > 0.9]
     if pairs:
         text += f" Estimates that move together (correlation): {', '.join(pairs)}."
     return text

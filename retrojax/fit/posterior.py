@@ -30,8 +30,8 @@ class Posterior(NamedTuple):
 
 
 def sample_posterior(
-    likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood | FitResult, key: SeedKey, *, chains: int = 4,
-    warmup: int = 500, draws: int = 500,
+    likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood | FitResult, key: SeedKey, *,
+    chains: int = 4, warmup: int = 500, draws: int = 500,
 ) -> Posterior:
     """Sample exp(log-likelihood + log priors) in the unbounded coordinates of `spec`, where the priors are normal.
 

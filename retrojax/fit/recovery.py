@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.fit.calibration import judge
-from retrojax.fit.estimate import Ends, Estimate
+from retrojax.fit.estimate import Estimate
 from retrojax.fit.solve import FLAT
 from retrojax.fit.spec import prior_coordinates
 
@@ -32,8 +32,8 @@ def recover(
     - `truth`: `fitted`, or `priors` to draw the true parameters of each set from the priors.
 
     **Returns** the report, and the evaluations used. Per parameter: `true`, and of what came back the `median` and the
-    16 % and 84 % points (`low`, `high`); `within_68`, `within_95`: share of sets whose interval holds the truth; `ranks`
-    and `rank_p`, the probability of ranks at least so uneven.
+    16 % and 84 % points (`low`, `high`); `within_68`, `within_95`: share of sets whose interval holds the truth;
+    `ranks` and `rank_p`, the probability of ranks at least so uneven.
 
     Reference: Talts et al. (2018) arXiv:1804.06788.
     """
@@ -46,13 +46,13 @@ def recover(
     order = np.repeat(np.arange(sets), each)
     again = estimate.solve(np.tile(starts[:each], (sets, 1)), data=data, sets=order)
     chosen = again.loss.reshape(sets, each).argmin(-1) + np.arange(sets) * each
-    ends = Ends(*(field if field is None else field[chosen] for field in again))
+    ends = again.take(chosen)
     information = estimate.information(ends, data, np.arange(sets))
     as_well = float(np.mean(ends.loss <= estimate.loss(coordinates, data) + FLAT))
     report = _parameters(estimate, coordinates, ends.u, information)
     priors = bool(np.any(prior_coordinates(estimate.spec)[1]))
-    return {"sets": sets, "truth": truth, "priors": priors, "fitted_as_well_as_truth": as_well, "parameters": report}, int(
-        again.steps.sum())
+    found = {"sets": sets, "truth": truth, "priors": priors, "fitted_as_well_as_truth": as_well, "parameters": report}
+    return found, int(again.steps.sum())
 
 
 def _parameters(estimate: Estimate, true: np.ndarray, u: np.ndarray, information: np.ndarray) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from retrojax.fit.predictive import Predictive, predictive_check
 from retrojax.fit.profile import Profile, profile_estimate
 from retrojax.fit.result import FitResult, finite
 from retrojax.fit.saved import Saved
+from retrojax.fit.sections import SampleSection
 from retrojax.fit.spec import double
 
 OnStage = Callable[[str], None]
@@ -75,7 +76,7 @@ def fit_config(config: FitConfig, saved: Saved | None = None, on_stage: OnStage 
     **Raises** `InputError` for what cannot be fitted, and for `report.sample` where the sampler is not installed.
     """
     ask, key = config.report, jax.random.key(config.solver.seed)
-    if ask.sample and importlib.util.find_spec("blackjax") is None:
+    if ask.sample is not None and importlib.util.find_spec("blackjax") is None:
         raise InputError("report.sample", "given", "an installation with blackjax", "pip install 'retrojax[bayes]'")
     on_stage("compiling")
     with jax.enable_x64(True):
@@ -96,7 +97,7 @@ def fit_config(config: FitConfig, saved: Saved | None = None, on_stage: OnStage 
         posterior = None
         if ask.sample:
             on_stage("sampling the posterior")
-            posterior = _sampled(config, estimate, result, saved)
+            posterior = _sampled(ask.sample, config.solver.seed, estimate, result, saved)
         check = None
         if ask.predictive:
             on_stage("posterior-predictive check")
@@ -155,21 +156,20 @@ def _profiled(config: FitConfig, result: FitResult) -> list[str]:
     return asked if isinstance(asked, list) else list(result.parameters) if asked else []
 
 
-def _sampled(config: FitConfig, estimate: Estimate, result: FitResult, saved: Saved | None) -> Posterior:
+def _sampled(size: SampleSection, seed: int, estimate: Estimate, result: FitResult, saved: Saved | None) -> Posterior:
     """NUTS; the whole sample is one saved step."""
-    size, key = config.report.sample, jax.random.key(config.solver.seed)
-    paths = tuple(result.parameters)
+    key = jax.random.key(seed)
 
     def run(*_: Any) -> tuple[Any, ...]:
         drawn = sample_posterior(estimate.likelihood(), estimate.model, estimate.spec, result, key, chains=size.chains,
                                  warmup=size.warmup, draws=size.draws)
         return drawn[1:]
 
-    if saved is not None:
-        run = saved.remember("sample", run, (estimate.model, estimate.problem.predict, estimate.problem.mean,
-                                             str(estimate.spec), str(size), config.solver.seed))
-    draws, coordinates, r_hat, effective, divergences = run(result.coordinates)
-    return Posterior(paths, *map(np.asarray, (draws, coordinates, r_hat, effective)), int(divergences))
+    problem = estimate.problem
+    fixed = (estimate.model, problem.predict, problem.mean, problem.sem, str(estimate.spec), str(size), seed)
+    sample = run if saved is None else saved.remember("sample", run, fixed)
+    draws, coordinates, r_hat, effective, divergences = (np.asarray(field) for field in sample(result.coordinates))
+    return Posterior(tuple(result.parameters), draws, coordinates, r_hat, effective, int(divergences))
 
 
 def _draws(count: int, result: FitResult, posterior: Posterior | None,

@@ -223,10 +223,10 @@ class ReportSection(Section):
     leave_one_out: str = "rate"
     baselines: list[Literal["no change", "mean of data", "published"]] = ["no change", "mean of data", "published"]
     profile: bool | list[str] = False
-    profile_points: int = Field(15, ge=5, le=1001)
+    profile_points: int = Field(default=15, ge=5, le=1001)
     compare: list[str] = []
-    predictive: int = Field(200, ge=0, le=100_000)
-    recovery: int = Field(8, ge=0, le=100_000)
+    predictive: int = Field(default=200, ge=0, le=100_000)
+    recovery: int = Field(default=8, ge=0, le=100_000)
     recover: Literal["fitted", "priors"] = "fitted"
     sample: SampleSection | None = None
 

@@ -15,6 +15,7 @@ from retrojax.fit.result import HeldOut
 from retrojax.report import fit_report_figures as more
 from retrojax.report.style import DATA, HELD, MODEL, SPREAD
 
+
 def draw_fit(report: FitReport, folder: Path) -> list[Path]:
     """Draw data and model, residuals and parameters into `folder` (made if missing), and what else the report holds.
 
