@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import inspect
 from pathlib import Path
 
 import equinox as eqx
@@ -14,7 +15,8 @@ from scipy import stats
 
 from retrojax.errors import InputError
 from retrojax.fit import FitConfig, Parameter, Problem, Transform, build, compare, fit, fit_config
-from retrojax.fit.fitting import fit_prepared, prepare
+from retrojax.fit.cost import predict_cost
+from retrojax.fit.fitting import fit_prepared, prepare, simple_answers
 from retrojax.fit.identify import directions, verdict
 from retrojax.fit.posterior import laplace_root
 from retrojax.fit.predictive import predictive_check
@@ -151,27 +153,48 @@ def small(**changes):
     return FitConfig.model_validate({**raw, **changes})
 
 
-def test_a_normal_likelihood_is_least_squares():
-    """BFGS on the log posterior ends where Levenberg-Marquardt does, with the same densities, folds and baselines."""
-    squares, likelihood = fit_config(small()), fit_config(small(likelihood={"kind": "gaussian"}))
-    a, b = squares.fit, likelihood.fit
-    np.testing.assert_allclose(b.coordinates, a.coordinates, atol=2e-3)
-    assert b.log_likelihood == pytest.approx(a.log_likelihood, abs=1e-4)
-    for group, score in a.heldout.log_likelihood.items():
-        assert b.heldout.log_likelihood[group] == pytest.approx(score, abs=5e-3)
-    for mine, other in zip(squares.baselines[1:], likelihood.baselines[1:], strict=True):
-        assert mine.name == other.name and mine[1:] == pytest.approx(other[1:], rel=1e-6)
-    np.testing.assert_allclose(b.information, finite_hessian(small(), a), rtol=1e-3, atol=0.05)
-
-
-def finite_hessian(config, result, h=1e-3):
-    """Second differences of half the loss of least squares at the optimum."""
+@pytest.fixture(scope="module")
+def squares():
+    """(config, estimate, result) of the small fit by least squares."""
+    config = small()
     with jax.enable_x64(True):
-        estimate = prepare(*build(config), batch=50)
-        eye = h * np.eye(len(result.coordinates))
-        corners = [result.coordinates + a * p + b * q for p in eye for q in eye for a in (1, -1) for b in (1, -1)]
-        loss = estimate.loss(np.array(corners)).reshape(len(eye), len(eye), 4)
+        estimate = prepare(*build(config), batch=4)
+        return config, estimate, fit_prepared(estimate, starts=4, screen=2, key=jax.random.key(0), recovery=0)
+
+
+def test_a_normal_likelihood_is_least_squares(squares):
+    """BFGS on the log posterior ends where Levenberg-Marquardt does, with the same densities, folds and curvature."""
+    _, ours, a = squares
+    with jax.enable_x64(True):
+        theirs = prepare(*build(small(likelihood={"kind": "gaussian"})), batch=4, recovery=3)
+        b = fit_prepared(theirs, starts=4, screen=2, key=jax.random.key(0), recovery=3, recover="priors")
+        np.testing.assert_allclose(b.coordinates, a.coordinates, atol=2e-3)
+        np.testing.assert_allclose(b.information, finite_hessian(ours, a), rtol=1e-3, atol=0.05)
+        for name, values in simple_answers(ours).items():
+            np.testing.assert_allclose(simple_answers(theirs)[name], values)
+            np.testing.assert_allclose(theirs.density_of(values), ours.density_of(values), rtol=1e-9)
+    assert b.log_likelihood == pytest.approx(a.log_likelihood, abs=1e-4)
+    for group, one in a.heldout.log_likelihood.items():
+        assert b.heldout.log_likelihood[group] == pytest.approx(one, abs=5e-3)
+    assert b.recovery["fitted_as_well_as_truth"] == 1.0 and len(b.recovery["parameters"]["rules.0.tau_y"]["ranks"]) == 3
+    found = profile_estimate(theirs, b, "rules.0.tau_y", points=5)
+    assert found.drop[2] == pytest.approx(0, abs=1e-4) and np.all(found.drop[[0, 1, 3, 4]] > 0.3)
+    assert found.low < b.parameters["rules.0.tau_y"].value < found.high
+
+
+def finite_hessian(estimate, result, h=1e-3):
+    """Second differences of half the loss at the optimum."""
+    eye = h * np.eye(len(result.coordinates))
+    corners = [result.coordinates + a * p + b * q for p in eye for q in eye for a in (1, -1) for b in (1, -1)]
+    loss = estimate.loss(np.array(corners)).reshape(len(eye), len(eye), 4)
     return (loss @ [1, -1, -1, 1]) / (8 * h**2)
+
+
+def test_predicted_memory_is_that_of_the_compiled_solve(squares):
+    config, estimate, _ = squares
+    executable = inspect.getclosurevars(estimate._solver.run).nonlocals["executable"]
+    measured = executable.compiled.memory_analysis().temp_size_in_bytes
+    assert 0.5 < predict_cost(config)[0].memory_bytes / measured < 2
 
 
 @pytest.mark.skipif(importlib.util.find_spec("blackjax") is not None, reason="the sampler is installed")

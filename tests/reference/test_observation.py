@@ -45,7 +45,8 @@ EXPECTED = {
     "lognormal": lambda: stats.lognorm.logpdf(MEAN, 0.2, scale=SEEN.value),
     "gamma": lambda: stats.gamma.logpdf(MEAN, 0.4**-2, scale=SEEN.value * 0.16),
     "gamma_sum": lambda: stats.gamma.logpdf(VALUES, 0.4**-2, scale=SEEN.value[:, None] * 0.16).sum(1),
-    "quantal_moments": lambda: stats.norm.logpdf(MEAN, moments()[0], np.sqrt(moments()[1] / CELLS)) + stats.gamma.logpdf(
+    "quantal_moments": lambda: stats.norm.logpdf(
+        MEAN, moments()[0], np.sqrt(moments()[1] / CELLS)) + stats.gamma.logpdf(
         OBSERVED["variance"], (CELLS - 1) / 2, scale=2 * moments()[1] / (CELLS - 1)),
     "binomial_release": trials,
 }
