@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import yaml
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -71,6 +70,7 @@ def _fit_into(folder: Path, config: FitConfig, where: str, quiet: bool, as_json:
     if finished:
         with naming_file(folder / RESULT):
             report = report_from_json(json.loads((folder / RESULT).read_text()))
+            report = report._replace(posterior=_read_samples(folder / SAMPLES))
         if not hidden:
             console.print(f"{folder} is finished; this is its result. Use another --out to fit again.", soft_wrap=True)
     else:
@@ -118,14 +118,26 @@ def _fit_with_progress(folder: Path, config: FitConfig, hidden: bool) -> FitRepo
 
 
 def _write_samples(drawn: Posterior, path: Path) -> None:
-    """Draws as a zarr group: `draws` with dims chain, draw, parameter, in each parameter's unit."""
+    """Draws as a zarr group: `draws` with dims chain, draw, parameter, in each parameter's unit; names as attribute."""
     import xarray
 
     dims = ("chain", "draw", "parameter")
     data = xarray.Dataset({"draws": (dims, drawn.draws), "coordinates": (dims, drawn.coordinates),
                            "r_hat": ("parameter", drawn.r_hat), "effective": ("parameter", drawn.effective)},
-                          {"parameter": np.array(drawn.paths)}, {"divergences": drawn.divergences})
+                          attrs={"parameters": list(drawn.paths), "divergences": drawn.divergences})
     data.to_zarr(path, mode="w", consolidated=False)
+
+
+def _read_samples(path: Path) -> Posterior | None:
+    """What `_write_samples` wrote, or None if there is nothing."""
+    import xarray
+
+    if not path.is_dir():
+        return None
+    data = xarray.open_zarr(path, consolidated=False)
+    draws, coordinates, r_hat, effective = (data[name].to_numpy() for name in (
+        "draws", "coordinates", "r_hat", "effective"))
+    return Posterior(tuple(data.attrs["parameters"]), draws, coordinates, r_hat, effective, data.attrs["divergences"])
 
 
 def _claim(folder: Path, resolved: str) -> bool:

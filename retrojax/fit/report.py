@@ -195,7 +195,7 @@ def _posterior_json(drawn: Posterior) -> dict[str, Any]:
 
 
 def report_from_json(content: dict[str, Any]) -> FitReport:
-    """The report that `to_json` described; of a posterior sample only what `fit.json` holds, so it is None here.
+    """The report that `to_json` described, without the draws of a posterior sample, which stand in `samples.zarr`.
 
     **Raises** `InputError` if a key is missing: the file is no fit, or that of an older version.
     """
@@ -209,11 +209,18 @@ def report_from_json(content: dict[str, Any]) -> FitReport:
                   for one in found["baselines"]),
             {path: Profile(path, _numbers(one["values"]), np.nan_to_num(_numbers(one["drop"]), nan=np.inf), one["low"],
                            one["high"]) for path, one in found["profiles"].items()},
-            tuple(Comparison(**{**one, "ahead": tuple(_numbers(one["ahead"]).tolist())})
-                  for one in found["comparison"]),
+            tuple(_comparison_of(one) for one in found["comparison"]),
             {name: FitResult.from_json(other) for name, other in found["others"].items()}, check, None)
     except (KeyError, TypeError) as error:
         raise InputError("fit.json", str(error), "everything that `retrojax fit` writes", "fit again") from None
+
+
+def _comparison_of(content: dict[str, Any]) -> Comparison:
+    """A row in which `to_json` wrote None for what is not finite: AICc without room, scores without folds."""
+    row = {**content, "aicc": math.inf if content["aicc"] is None else content["aicc"],
+           "heldout": math.nan if content["heldout"] is None else content["heldout"]}
+    ahead, error = _numbers(content["ahead"]).tolist()
+    return Comparison._make([*(row[name] for name in Comparison._fields[:-1]), (ahead, error)])
 
 
 def _numbers(values: Any) -> np.ndarray:

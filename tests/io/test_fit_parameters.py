@@ -39,6 +39,15 @@ def test_fixed_stays_and_tied_follows():
     assert float(model.rules[0].tau_x_plus) == 50.0
 
 
+@pytest.mark.parametrize(("by", "groups"), [
+    ("protocol", {"single", "bursts"}), ("delta_t", {"+10 ms", "-10 ms"}), ("cell", {"a", "b"}), ("none", {"all"})])
+def test_what_is_left_out_together(by, groups):
+    points = [{**point, "columns": {"cell": "ab"[number % 2]}} for number, point in enumerate(CONFIG["data"]["points"])]
+    problem, _, _ = built({"rules.0.d_minus": {}}, data={**CONFIG["data"], "points": points},
+                          report={"leave_one_out": by})
+    assert set(problem.groups) == groups
+
+
 def test_a_prior_may_stand_apart():
     prior = {"mean": "30 ms", "sd": 0.5}
     _, _, apart = built({"rules.0.tau_x_plus": {"unit": "ms"}}, priors={"rules.0.tau_x_plus": prior})

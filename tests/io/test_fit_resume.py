@@ -70,6 +70,8 @@ def test_killed_and_continued_is_undisturbed(config, tmp_path, capsys):
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0 and "is finished" in result.output and "Identifiability" in result.output
     assert (killed / "fit.json").read_bytes() == before
+    printed = CliRunner().invoke(app, ["resume", str(killed), "--json"]).stdout
+    assert json.loads(printed)["parameters"] == json.loads(before)["parameters"]
 
 
 def test_a_solve_of_other_inputs_or_code_is_not_read(tmp_path, monkeypatch):

@@ -41,6 +41,24 @@ def test_cite_of_a_fit_names_both_rules():
 
 
 @pytest.mark.repro
+def test_a_posterior_sample_is_kept_and_read_again(tmp_path, capsys):
+    pytest.importorskip("blackjax")
+    raw = yaml.safe_load(CONFIG.read_text())
+    raw["protocols"]["bursts"]["count"] = raw["protocols"]["single"]["count"] = 3
+    raw |= {"solver": {"starts": 4}, "report": {"recovery": 0, "sample": {"chains": 2, "warmup": 150, "draws": 200}}}
+    (tmp_path / "fit.yaml").write_text(yaml.safe_dump(raw))
+    execute_fit(tmp_path / "fit.yaml", tmp_path / "out", "", quiet=False, as_json=False)
+    first = capsys.readouterr().out
+    content = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert content["report"]["posterior"]["divergences"] == 0 and "posterior sample" in first
+    for path, one in content["report"]["posterior"]["parameters"].items():
+        assert one["r_hat"] < 1.1 and one["effective"] > 50
+        assert one["low"] < content["parameters"][path]["value"] < one["high"]
+    execute_fit(tmp_path / "fit.yaml", tmp_path / "out", "", quiet=False, as_json=False)
+    assert capsys.readouterr().out == first
+
+
+@pytest.mark.repro
 def test_the_whole_report(tmp_path, capsys):
     execute_fit(CONFIG, tmp_path / "out", "", quiet=False, as_json=False)
     text = " ".join(capsys.readouterr().out.split())

@@ -15,12 +15,14 @@ from scipy import stats
 
 from retrojax.errors import InputError
 from retrojax.fit import FitConfig, Parameter, Problem, Transform, build, compare, fit, fit_config
+from retrojax.fit.config import build_alternative
 from retrojax.fit.cost import predict_cost
 from retrojax.fit.fitting import fit_prepared, prepare, simple_answers
 from retrojax.fit.identify import directions, verdict
 from retrojax.fit.posterior import laplace_root
 from retrojax.fit.predictive import predictive_check
 from retrojax.fit.profile import profile_estimate
+from retrojax.fit.spec import centres, set_coordinates
 
 N = 12
 X = np.linspace(-1, 2, N)
@@ -110,6 +112,14 @@ def test_predictive_band_and_p_value_of_a_right_and_a_wrong_model(line):
     assert wrong.p_value < 0.01 and right.draws == 4000
 
 
+def test_no_further_batch_once_enough_starts_ended_together(line):
+    estimate, _ = line
+    with jax.enable_x64(True):
+        found = fit(estimate.problem, estimate.model, SPEC, starts=64, batch=8, enough=8, screen=1,
+                    key=jax.random.key(0), recovery=0)
+    assert found.starts.loss.size == 8 and found.chi2 == pytest.approx(line[1].chi2, abs=1e-6)
+
+
 def test_comparison_takes_either_kind_of_fit_and_refuses_other_data(line):
     flat = {"level": SPEC["level"]}
     estimate, result = line
@@ -151,6 +161,19 @@ def small(**changes):
     raw["report"] = {"recovery": 0, "predictive": 0, "baselines": ["no change", "mean of data"]}
     raw.pop("likelihood")
     return FitConfig.model_validate({**raw, **changes})
+
+
+def test_a_rule_that_comes_with_its_spec_predicts_what_the_config_would(x64):
+    ready = {"rule": {"model": "triplet", "A2_minus": 0.01, "A3_plus": 0.01, "tau_plus": 20, "tau_minus": 30,
+                      "tau_y": 100}, "spine": {"model": "silent"}}
+    config = small(model=ready)
+    problem, model, spec = build_alternative(config, "triplet")
+    own, synapse, _ = build(config)
+    assert set(spec) >= {"synapse.rules.0.tau_plus", "gains.rules.0.A2_minus.0"} and problem.groups == own.groups
+    there = set_coordinates(model, spec, jnp.asarray(centres(spec)))
+    np.testing.assert_allclose(eqx.filter_jit(problem.predict)(there), eqx.filter_jit(own.predict)(synapse), rtol=1e-9)
+    with pytest.raises(InputError, match="in `alternatives`, with a likelihood"):
+        build_alternative(small(likelihood={"kind": "gaussian"}), "triplet")
 
 
 @pytest.fixture(scope="module")
