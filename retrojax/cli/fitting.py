@@ -82,7 +82,8 @@ def _fit_into(folder: Path, config: FitConfig, where: str, quiet: bool, as_json:
             _write_samples(report.posterior, folder / SAMPLES)
         write_atomic(folder / RESULT, json.dumps(report.to_json(), indent=2) + "\n")
         shutil.rmtree(folder / SOLVES, ignore_errors=True)
-    figures = draw_fit(report, folder / "figures")
+    drawn = sorted((folder / "figures").glob("*.png")) if finished else []
+    figures = drawn or draw_fit(report, folder / "figures")
     if as_json:
         content = json.loads((folder / RESULT).read_text())
         print(json.dumps({**content, "folder": str(folder), "figures": [str(path) for path in figures]}))

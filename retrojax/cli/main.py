@@ -24,7 +24,7 @@ Folder = Annotated[Path, typer.Argument(help="folder of a run or a fit")]
 Out = Annotated[Path | None, typer.Option("--out", help="output folder; default runs/<config name>")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, as duration=10s")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto lets JAX choose")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress bar")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, nothing else")]
 
 
