@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from retrojax.cli.device import Device, choose
-from retrojax.errors import RetrojaxError
+from retrojax.errors import InputError, RetrojaxError
 
 app = typer.Typer(
     help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to "
@@ -19,12 +19,12 @@ app = typer.Typer(
 )
 console, notes = Console(), Console(stderr=True)
 
-Config = Annotated[Path, typer.Argument(help="YAML config; see configs/quickstart.yaml")]
+Config = Annotated[Path, typer.Argument(help="YAML config; see configs/quickstart.yaml, or configs/fit_rules.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a run or a fit")]
 Out = Annotated[Path | None, typer.Option("--out", help="output folder; default runs/<config name>")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, as duration=10s")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto lets JAX choose")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress bar")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, nothing else")]
 
 
@@ -45,18 +45,27 @@ def run(config: Config, out: Out = None, set_: Set = None, device: DeviceOption 
 
 @app.command()
 def resume(folder: Folder, device: DeviceOption = Device.auto, quiet: Quiet = False, json_: Json = False) -> None:
-    """Continue a run exactly where its last checkpoint stands; of a finished run, say so."""
+    """Continue a run where its last checkpoint stands, a fit after its last solve; of a finished one, say so."""
+    from retrojax.cli.fitting import is_fit, resume_fit
     from retrojax.cli.running import execute
     from retrojax.io.run import resume_run
 
     where = choose(device)
+    if is_fit(folder):
+        return resume_fit(folder, where, quiet, json_)
     execute(lambda progress: resume_run(folder, progress), folder, where, quiet, json_)
 
 
 @app.command()
 def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, quiet: Quiet = False,
         json_: Json = False) -> None:
-    """Fit rule parameters to recorded data: fit.json with uncertainties, figures."""
+    """Fit rule parameters to recorded data, by least squares or with one of eight likelihoods.
+
+    Writes fit.json and figures: parameters with uncertainties, which of them the data determine, the score on points
+    left out beside simpler answers, and a recovery test. The config's `report` section asks for profile likelihoods,
+    a comparison of rules, a posterior-predictive check and a posterior sample. An interrupted fit goes on when the
+    command is given again, or with `retrojax resume`.
+    """
     from retrojax.cli.fitting import execute_fit
 
     where = choose(device)
@@ -65,10 +74,19 @@ def fit(config: Config, out: Out = None, device: DeviceOption = Device.auto, qui
 
 @app.command()
 def check(config: Config, set_: Set = None) -> None:
-    """Build nothing big: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings."""
+    """Build nothing big: sizes, bytes per array, clocks, reach of each messenger in voxels, warnings.
+
+    Of a fit: points, solves by stage, gradient mode, predicted memory, warnings.
+    """
     from retrojax.cli.checking import print_check
+    from retrojax.cli.checking_fit import print_fit_check
+    from retrojax.cli.fitting import holds_fit, load_fit_config
     from retrojax.io.config import load_config
 
+    if holds_fit(config):
+        if set_:
+            raise InputError("--set", " ".join(set_), "nothing, for a fit", "change the config")
+        return print_fit_check(load_fit_config(config), console)
     print_check(load_config(config, set_ or ()), config, console)
 
 
@@ -97,12 +115,14 @@ def describe(
 
 @app.command()
 def cite(config: Config) -> None:
-    """BibTeX of everything a config uses."""
-    from retrojax.io.citing import citations
+    """BibTeX of everything a config uses: of the parts and records of a run, or the rules of a fit."""
+    from retrojax.cli.fitting import holds_fit, load_fit_config
+    from retrojax.io.citing import citations, fit_citations
     from retrojax.io.config import load_config
     from retrojax.messengers import bibtex
 
-    print(bibtex(citations(load_config(config))))
+    keys = fit_citations(load_fit_config(config)) if holds_fit(config) else citations(load_config(config))
+    print(bibtex(keys))
 
 
 @app.command()
@@ -123,7 +143,7 @@ def main() -> None:
         notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
-        notes.print("Interrupted. `retrojax resume FOLDER` continues from the last checkpoint.")
+        notes.print("Interrupted. `retrojax resume FOLDER` continues from what was saved last.")
         sys.exit(130)
 
 

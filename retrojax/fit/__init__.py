@@ -13,11 +13,13 @@ from retrojax.fit.maximise import (
 from retrojax.fit.posterior import sample_posterior as sample_posterior
 from retrojax.fit.problem import PairOutcome as PairOutcome, Problem as Problem
 from retrojax.fit.profile import profile as profile
+from retrojax.fit.report import FitReport as FitReport, fit_config as fit_config, report_from_json as report_from_json
 from retrojax.fit.result import FitResult as FitResult
+from retrojax.fit.saved import Saved as Saved
 from retrojax.fit.spec import Parameter as Parameter, Spec as Spec, Transform as Transform
 
 __all__ = [
-    "FitConfig", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter", "PlasticityRegressor",
-    "Problem", "Spec", "Transform", "build", "compare", "fit", "likelihoods", "maximise", "profile",
-    "sample_posterior",
+    "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
+    "PlasticityRegressor", "Problem", "Saved", "Spec", "Transform", "build", "compare", "fit", "fit_config",
+    "likelihoods", "maximise", "profile", "report_from_json", "sample_posterior",
 ]

@@ -47,8 +47,12 @@ def calibrate(
         drawn = posterior(true, rng)
         count = len(drawn)
         rows.append(np.sum(drawn < true, axis=0))
-    ranks = np.array(rows)
-    expected = sets * np.diff(np.ceil(np.linspace(0, count + 1, bins + 1))) / (count + 1)
-    edges = np.ceil(np.linspace(0, count + 1, bins + 1)) - 0.5
+    return judge(np.array(rows), count, bins)
+
+
+def judge(ranks: Int[np.ndarray, "sets P"], draws: int, bins: int = 10) -> Calibration:
+    """How uneven ranks among `draws` draws are: chi^2 over equal bins, per parameter."""
+    expected = len(ranks) * np.diff(np.ceil(np.linspace(0, draws + 1, bins + 1))) / (draws + 1)
+    edges = np.ceil(np.linspace(0, draws + 1, bins + 1)) - 0.5
     seen = np.stack([np.histogram(column, edges)[0] for column in ranks.T])
-    return Calibration(ranks, count, bins, np.sum((seen - expected) ** 2 / expected, axis=1))
+    return Calibration(ranks, draws, bins, np.sum((seen - expected) ** 2 / expected, axis=1))

@@ -1,12 +1,37 @@
 """Which of several rules the data favour: information criteria and held-out log-likelihood."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import MaximumLikelihood
+from retrojax.fit.result import FitResult
+
+
+class Score(NamedTuple):
+    """What a comparison needs of a fit: `log_likelihood`; number of fitted `parameters` and of observations `n`; and
+    the log-likelihood of each group under the fit to the others, `heldout`, empty without folds."""
+
+    log_likelihood: float
+    parameters: int
+    n: int
+    heldout: dict[str, float]
+
+    @property
+    def heldout_total(self) -> float:
+        """Sum of the held-out log-likelihoods; not-a-number without folds."""
+        return sum(self.heldout.values()) if self.heldout else math.nan
+
+
+def score(fit: MaximumLikelihood | FitResult) -> Score:
+    """The score of a fit by either way."""
+    if isinstance(fit, FitResult):
+        heldout = fit.heldout.log_likelihood if fit.heldout else {}
+        return Score(fit.log_likelihood, len(fit.parameters), fit.n_observations, heldout)
+    return Score(fit.log_likelihood, len(fit.parameters), fit.n, fit.heldout)
 
 
 class Comparison(NamedTuple):
@@ -31,12 +56,12 @@ class Comparison(NamedTuple):
     ahead: tuple[float, float]
 
 
-def compare(fits: dict[str, MaximumLikelihood]) -> list[Comparison]:
+def compare(fits: Mapping[str, MaximumLikelihood | FitResult | Score]) -> list[Comparison]:
     """Rows in order of held-out log-likelihood where there is one, else of AIC; the best first.
 
     **Arguments**
 
-    - `fits`: name -> fit, all of the same observations.
+    - `fits`: name -> fit (or its `Score`), all of the same observations.
 
     **Raises** `InputError` if they differ in the number of observations or in their groups.
 
@@ -46,25 +71,24 @@ def compare(fits: dict[str, MaximumLikelihood]) -> list[Comparison]:
     References: Burnham & Anderson (2002) Model Selection and Multimodel Inference; Vehtari, Gelman & Gabry (2017) Stat
     Comput 27:1413.
     """
-    counts = {fit.n for fit in fits.values()} | {len(fit.log_density) for fit in fits.values()}
-    groups = {tuple(fit.heldout) for fit in fits.values()}
-    if len({fit.n for fit in fits.values()}) != 1 or len(groups) != 1:
+    scores = {name: fit if isinstance(fit, Score) else score(fit) for name, fit in fits.items()}
+    counts, groups = {one.n for one in scores.values()}, {tuple(one.heldout) for one in scores.values()}
+    if len(counts) != 1 or len(groups) != 1:
         raise InputError("fits", sorted(counts), "one set of observations and groups", "fit the same data with each")
-    criteria = {name: information_criteria(fit.log_likelihood, len(fit.parameters), fit.n)
-                for name, fit in fits.items()}
+    criteria = {name: information_criteria(one.log_likelihood, one.parameters, one.n) for name, one in scores.items()}
     column = 1 if all(math.isfinite(row[1]) for row in criteria.values()) else 0
     least = min(row[column] for row in criteria.values())
     weights = {name: math.exp((least - row[column]) / 2) for name, row in criteria.items()}
     has_folds = bool(next(iter(groups)))
-    order = sorted(fits, key=lambda name: -fits[name].heldout_total if has_folds else criteria[name][0])
-    best = np.array(list(fits[order[0]].heldout.values()))
+    order = sorted(scores, key=lambda name: -scores[name].heldout_total if has_folds else criteria[name][0])
+    best = np.array(list(scores[order[0]].heldout.values()))
     rows = []
     for name in order:
-        fit, mine = fits[name], np.array(list(fits[name].heldout.values()))
+        one, mine = scores[name], np.array(list(scores[name].heldout.values()))
         difference = mine - best
         error = math.sqrt(difference.size) * float(np.std(difference, ddof=1)) if difference.size > 1 else math.nan
-        rows.append(Comparison(name, fit.log_likelihood, len(fit.parameters), fit.n, *criteria[name],
-                               weights[name] / sum(weights.values()), fit.heldout_total,
+        rows.append(Comparison(name, one.log_likelihood, one.parameters, one.n, *criteria[name],
+                               weights[name] / sum(weights.values()), one.heldout_total,
                                (float(difference.sum()), error) if has_folds else (math.nan, math.nan)))
     return rows
 

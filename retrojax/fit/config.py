@@ -1,228 +1,203 @@
-"""The config of a fit as pydantic models, and the problem, model and spec that it describes."""
+"""The config of a fit, and the problem, model and spec that it describes."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import model_validator
 
-from retrojax.engine.events import stack_tables
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.errors import InputError
-from retrojax.fit.data_config import PointsFile, points_from_file
-from retrojax.fit.problem import QUANTITIES, PairOutcome, Problem, uses_calcium
-from retrojax.fit.spec import Parameter, Spec, Transform, check_spec
-from retrojax.parts.choice import PartChoice, Section, make_part, quantity
-from retrojax.protocols import Protocol, bursts, pairs
+from retrojax.fit.config_points import one_pathway, points_problem, synapse_outcome
+from retrojax.fit.observation import KINDS, Measured
+from retrojax.fit.problem import Problem, uses_calcium
+from retrojax.fit.sections import (
+    Alternative,
+    Assumption,
+    Data,
+    LikelihoodSection,
+    ModelSection,
+    ParameterChoice,
+    Point,
+    Prior,
+    ProtocolChoice,
+    ReportSection,
+    SolverSection,
+)
+from retrojax.fit.spec import Parameter, Spec, Transform, check_spec, fix, model_paths
+from retrojax.fit.stdp_rules import RULES
+from retrojax.parts.choice import PartChoice, Section, make_part
 from retrojax.units import to_unit
+from retrojax.validation import require_known
 
-Rate = quantity("Hz", 1e-6, 1e3)
-Lag = quantity("ms", -1e5, 1e5)
-Span = quantity("ms", 0, 1e9)
-Number = quantity("1", -1e9, 1e9)
-Positive = quantity("1", 1e-12, 1e9)
-Fraction = quantity("1", 0, 1)
-
-
-class Point(Section):
-    """One measured condition: strength after / before, mean and standard error over n cells."""
-
-    protocol: str
-    rate: Rate
-    delta_t: Lag
-    mean: Number
-    sem: Positive
-    n: int = Field(ge=1)
-
-
-class Assumption(Section):
-    """A value that no experiment of this set measured but the fit should respect: P or q, relative to the start."""
-
-    protocol: str
-    rate: Rate
-    delta_t: Lag
-    quantity: Literal["P", "q"]
-    value: Number
-    sd: Positive
-
-
-class Data(Section):
-    """The points, here or in a CSV file, where they are from, and what is left out together for the held-out score."""
-
-    citation: str
-    points: list[Point] = Field(min_length=1)
-    assumptions: list[Assumption] = []
-    hold_out: Literal["rate", "delta_t", "none"] = "rate"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_file(cls, given: Any) -> Any:
-        """Points of `file` take its place, so that what was fitted stands in the resolved config."""
-        if not isinstance(given, dict) or "file" not in given:
-            return given
-        if "points" in given:
-            raise InputError("points", "beside `file`", "points, or a file", "remove one of the two")
-        read = points_from_file(PointsFile.model_validate(given["file"]))
-        return {**{key: value for key, value in given.items() if key != "file"}, "points": read}
-
-
-class ProtocolChoice(Section):
-    """Pairs at a steady rate, or bursts of pairs."""
-
-    kind: Literal["pairs", "bursts"]
-    count: int = Field(ge=1, description="pairs, or bursts")
-    per_burst: int = Field(5, ge=1)
-    every: Span = Field(10_000.0, description="from burst start to burst start")
-
-    def make(self, rate: float, delta_t: float) -> Protocol:
-        """Spike times at that rate [Hz] and t_post - t_pre [ms]."""
-        if self.kind == "pairs":
-            return pairs(self.count, rate, delta_t)
-        return bursts(rate, delta_t, self.per_burst, self.count, self.every)
-
-
-class ModelSection(Section):
-    """The synapse: one rule, its spine and release, and where it starts."""
-
-    rule: PartChoice
-    spine: PartChoice = PartChoice(model="calcium")
-    release: PartChoice = PartChoice(model="tsodyks_markram")
-    p_release: Fraction = 0.5
-    q: Positive = 1.0
-    p_range: tuple[Fraction, Fraction] = (0.0, 1.0)
-    q_range: tuple[Number, Number] = (0.0, 2.0)
-    down_fraction: Fraction = Field(0.5, description="beta: synapses that start DOWN (calcium rule only)")
-
-
-def _readable_transform(text: str) -> str:
-    if text not in ("log", "identity") and not re.fullmatch(r"logit\([^,()]+,[^,()]+\)", text):
-        raise InputError("transform", text, "log, identity, logit(low, high)", "write for example logit(0 ms, 30 ms)")
-    return text
-
-
-class Prior(Section):
-    """Known before: mean with a unit; sd of ln x (of x itself for `identity`)."""
-
-    mean: float | str
-    sd: Positive
-
-
-class ParameterChoice(Section):
-    """How one parameter is fitted; `spread` is the sd of ln x over starts (of x itself for `identity`)."""
-
-    transform: Annotated[str, AfterValidator(_readable_transform)] = "log"
-    centre: float | str | None = Field(None, description="centre of the starts; the model's own value by default")
-    spread: Positive = 1.0
-    unit: str = "1"
-    prior: Prior | None = None
-
-
-class SolverSection(Section):
-    """Starts and limits of the solve."""
-
-    starts: int = Field(default=32, ge=1, le=100_000)
-    screen: int = Field(default=8, ge=1, le=1000, description="starts drawn for each one kept")
-    seed: int = Field(default=0, ge=0)
-    max_steps: int = Field(default=60, ge=1)
-    tolerance: Positive = 1e-4
-    recovery: int = Field(default=8, ge=0, description="synthetic data sets of the recovery test")
+Built = tuple[Problem, Any, Spec]
 
 
 class FitConfig(Section):
-    """A whole fit."""
+    """A whole fit. Without `likelihood` it is least squares, with it maximum likelihood."""
 
     data: Data
     model: ModelSection
     parameters: dict[str, ParameterChoice]
+    priors: dict[str, Prior] = {}
     protocols: dict[str, ProtocolChoice]
+    likelihood: LikelihoodSection | None = None
+    alternatives: dict[str, Alternative] = {}
     solver: SolverSection = SolverSection()
+    report: ReportSection = ReportSection()
 
     @model_validator(mode="after")
     def _protocols_exist(self) -> "FitConfig":
-        rows: list[Point | Assumption] = [*self.data.points, *self.data.assumptions]
-        for number, point in enumerate(rows):
+        for number, point in enumerate(self.rows):
             if point.protocol not in self.protocols:
                 raise InputError(f"data[{number}].protocol", point.protocol, ", ".join(self.protocols),
                                  "name one of `protocols`, or add it there")
         return self
 
+    @model_validator(mode="after")
+    def _priors_are_of_parameters(self) -> "FitConfig":
+        for path in self.priors:
+            require_known(path, self.parameters, "priors")
+            if self.parameters[path].prior is not None:
+                raise InputError(f"priors.{path}", "given twice", "one prior for each parameter",
+                                 f"remove it here or in parameters.{path}")
+        return self
 
-def build(config: FitConfig) -> tuple[Problem, Synapse, Spec]:
+    @model_validator(mode="after")
+    def _report_is_possible(self) -> "FitConfig":
+        if self.report.leave_one_out != "none":
+            columns = [name for name in self.data.points[0].columns if all(name in p.columns for p in self.data.points)]
+            require_known(self.report.leave_one_out, ("protocol", "rate", "delta_t", *columns, "none"),
+                          "report.leave_one_out")
+        for name in self.report.compare:
+            require_known(name, (*self.alternatives, *RULES), "report.compare")
+        if isinstance(self.report.profile, list):
+            for path in self.report.profile:
+                require_known(path, self.parameters, "report.profile")
+        if self.report.recovery and self.report.recover == "priors":
+            without = [path for path, choice in self.parameters.items()
+                       if choice.transform != "fixed" and choice.prior is None and path not in self.priors]
+            if without:
+                raise InputError("report.recover", "priors", "priors of all parameters, to draw from",
+                                 f"give one of {without[0]}, or recover: fitted")
+        return self
+
+    @model_validator(mode="after")
+    def _points_carry_what_the_likelihood_needs(self) -> "FitConfig":
+        kind = self.likelihood.kind if self.likelihood else "gaussian"
+        column, positive = KINDS[kind].column, kind in ("lognormal", "gamma", "gamma_sum")
+        for number, point in enumerate(self.data.points):
+            if column and not getattr(point, column):
+                raise InputError(f"data.points[{number}].{column}", "missing",
+                                 f"what a likelihood of kind {kind} is computed from",
+                                 "add it to every point, or choose another kind")
+            if positive and min([point.mean, *point.values]) <= 0:
+                raise InputError(f"data.points[{number}]", min([point.mean, *point.values]),
+                                 f"positive numbers, for {kind}", "choose another kind")
+        return self
+
+    @property
+    def rows(self) -> list[Point | Assumption]:
+        """Points and assumptions, in the order of the predictions."""
+        return [*self.data.points, *self.data.assumptions]
+
+
+def build(config: FitConfig) -> Built:
     """(problem, model, spec) of a config, in float64.
 
     **Raises** `InputError` for a part, preset, parameter or protocol that cannot be used.
     """
+    priors = {path: choice.model_copy(update={"prior": choice.prior or config.priors.get(path)})
+              for path, choice in config.parameters.items()}
+    return _built(config, config.model, priors, "")
+
+
+def build_alternative(config: FitConfig, name: str) -> Built:
+    """(problem, model, spec) of another rule that `report.compare` names, for the same points.
+
+    A name that is not in `alternatives` is a rule of `retrojax.fit.stdp_rules`, with the spec and the wide priors that
+    come with it. **Raises** `InputError` as `build`, and for such a rule with a likelihood or assumptions of its own.
+    """
+    if name in config.alternatives:
+        other = config.alternatives[name]
+        return _built(config, other.model, other.parameters, f"alternatives.{name}.")
+    if config.likelihood or config.data.assumptions:
+        raise InputError("report.compare", name, "names in `alternatives`, with a likelihood or assumptions",
+                         f"write {name} with its model and parameters in `alternatives`")
     with jax.enable_x64(True):
-        model = _synapse(config.model)
-        spec = {path: _parameter(f"parameters.{path}", choice, path, model) for path, choice in
-                config.parameters.items()}
+        model, spec = RULES[name](1)
+        return points_problem(config, one_pathway(config)), model, spec
+
+
+def published(config: FitConfig) -> Any:
+    """The model with the parts as the catalogue has them: the named preset or the defaults, and nothing overridden.
+
+    **Raises** `InputError` where a part has parameters without a default.
+    """
+    bare = {kind: PartChoice(model=part.model, preset=part.preset) for kind in ("rule", "spine", "release")
+            for part in [getattr(config.model, kind)]}
+    with jax.enable_x64(True):
+        return _measured(config, _synapse(config.model.model_copy(update=bare), "model"))
+
+
+def _built(config: FitConfig, section: ModelSection, parameters: dict[str, ParameterChoice], where: str) -> Built:
+    with jax.enable_x64(True):
+        model = _measured(config, _synapse(section, f"{where}model"))
+        held = {path: choice for path, choice in parameters.items() if choice.transform == "fixed"}
+        model = fix(model, {path: _centre(f"{where}parameters.{path}", choice, path, model)
+                            for path, choice in held.items()})
+        spec = {path: _parameter(f"{where}parameters.{path}", choice, path, model)
+                for path, choice in parameters.items() if path not in held}
         check_spec(model, spec)
-        return _problem(config, model), model, spec
+        calcium = uses_calcium(model.rules[0])
+        if calcium and config.data.assumptions:
+            raise InputError("data.assumptions", len(config.data.assumptions), "none with a calcium rule",
+                             "remove them: this rule has no P and q of its own")
+        if calcium and config.likelihood and KINDS[config.likelihood.kind].quantal:
+            raise InputError("likelihood.kind", config.likelihood.kind, "kinds of strengths, with a calcium rule",
+                             "choose another kind: this rule has no P and q of its own")
+        beta = jnp.asarray(section.down_fraction, float) if calcium else None
+        return points_problem(config, synapse_outcome(config, beta)), model, spec
 
 
-def _synapse(section: ModelSection) -> Synapse:
+def _synapse(section: ModelSection, where: str) -> Synapse:
     spine, release, rule = (
-        make_part(getattr(section, kind), kind, f"model.{kind}") for kind in ("spine", "release", "rule"))
-    return Synapse(spine, release, (rule,), section.p_release, section.q, Bounds(*section.p_range, *section.q_range))
+        make_part(getattr(section, kind), kind, f"{where}.{kind}") for kind in ("spine", "release", "rule"))
+    bounds = Bounds(*section.p_range, *section.q_range)
+    return Synapse(spine, release, (rule,), section.p_release, section.q, bounds)
 
 
-def _parameter(field: str, choice: ParameterChoice, path: str, model: Synapse) -> Parameter:
+def _measured(config: FitConfig, synapse: Synapse) -> Synapse:
+    return synapse if config.likelihood is None else Measured(synapse, config.likelihood.noise())
+
+
+def _parameter(field: str, choice: ParameterChoice, path: str, model: Any) -> Parameter:
     def number(value: object, name: str) -> float:
         return to_unit(value, choice.unit, f"{field}.{name}")
 
-    kind, _, bounds = choice.transform.partition("(")
-    low, high = 0.0, np.inf
-    if bounds:
-        low, high = (number(_text_or_number(text), "transform") for text in bounds.rstrip(")").split(","))
-    centre = _current(model, path, choice.spread) if choice.centre is None else number(choice.centre, "centre")
+    kind, _, inside = choice.transform.partition("(")
+    given = [text.strip() for text in inside.rstrip(")").split(",")] if inside else []
+    rest = given.pop() if kind == "simplex" else ""
+    numbers = [number(_text_or_number(text), "transform") for text in given]
+    low, high = {"logit": numbers, "softplus": [*numbers, np.inf], "simplex": [0.0, *numbers]}.get(kind, [0.0, np.inf])
+    centre = _centre(field, choice, path, model)
     prior = None if choice.prior is None else (number(choice.prior.mean, "prior.mean"), choice.prior.sd)
-    return Parameter(Transform(kind, float(low), float(high)), centre, choice.spread, choice.unit, prior)
+    return Parameter(Transform(kind, float(low), float(high), rest), centre, choice.spread, choice.unit, prior,
+                     tuple(choice.tied.items()))
 
 
-def _current(model: Synapse, path: str, fallback: float) -> float:
-    """The model's own value at `path`; an unknown path is refused later, with the nearest name."""
-    place: Any = model
-    for step in path.split("."):
-        place = place[int(step)] if step.isdigit() and isinstance(place, tuple) else getattr(place, step, None)
-    return fallback if place is None else float(place)
+def _centre(field: str, choice: ParameterChoice, path: str, model: Any) -> float:
+    """Where the starts are centred: as given, or the model's own value.
+
+    An unknown path is refused later, with the nearest name.
+    """
+    if choice.centre is not None:
+        return to_unit(choice.centre, choice.unit, f"{field}.centre")
+    places = model_paths(model)
+    return float(jax.tree.leaves(model)[places[path]]) if path in places else choice.spread
 
 
 def _text_or_number(text: str) -> str | float:
-    return float(text) if re.fullmatch(r"\s*[-+.\deE]+\s*", text) else text.strip()
-
-
-def _problem(config: FitConfig, model: Synapse) -> Problem:
-    rows: list[Point | Assumption] = [*config.data.points, *config.data.assumptions]
-    conditions = list(dict.fromkeys((row.protocol, row.rate, row.delta_t) for row in rows))
-    tables = stack_tables([tuple(config.protocols[name].make(rate, lag)) for name, rate, lag in conditions])
-    quantity = [getattr(row, "quantity", "w") for row in rows]
-    calcium = uses_calcium(model.rules[0])
-    if calcium and config.data.assumptions:
-        raise InputError("data.assumptions", len(config.data.assumptions), "none with a calcium rule",
-                         "remove them: this rule has no P and q of its own")
-    which = tuple(conditions.index((row.protocol, row.rate, row.delta_t)) for row in rows)
-    beta = jnp.asarray(config.model.down_fraction, float) if calcium else None
-    return Problem(
-        mean=np.array([row.mean if isinstance(row, Point) else row.value for row in rows]),
-        sem=np.array([row.sem if isinstance(row, Point) else row.sd for row in rows]),
-        predict=PairOutcome(tables, which, tuple(QUANTITIES.index(name) for name in quantity), beta),
-        labels=tuple(f"{row.rate:g} Hz, {row.delta_t:+g} ms, {name}" for row, name in zip(rows, quantity, strict=True)),
-        x=np.array([row.rate for row in rows]),
-        series=tuple(_series(row) for row in rows),
-        groups=tuple(_group(config.data.hold_out, row) for row in rows),
-        is_data=np.array([isinstance(row, Point) for row in rows]),
-        x_label="pairing rate [Hz]", y_label="strength after / before",
-    )
-
-
-def _group(hold_out: str, row: Point | Assumption) -> str:
-    if isinstance(row, Assumption):
-        return "assumed"
-    return {"rate": f"{row.rate:g} Hz", "delta_t": f"{row.delta_t:+g} ms", "none": "all"}[hold_out]
-
-
-def _series(row: Point | Assumption) -> str:
-    lag = f"Δt = {row.delta_t:+g} ms".replace("-", "\N{MINUS SIGN}")
-    return f"{lag}, {row.quantity} (assumed)" if isinstance(row, Assumption) else lag
+    return float(text) if re.fullmatch(r"[-+.\deE]+", text) else text

@@ -27,6 +27,7 @@ class PointsFile(Section):
     columns: dict[str, ColumnChoice] = Field({}, description="role -> column, where the names differ")
     protocol: str | None = Field(None, description="protocol of all rows, where no column names it")
     where: dict[str, str] = Field({}, description="column -> value that rows must have to be used")
+    keep: list[str] = Field([], description="columns that go into the points' `columns`, to be left out by")
 
 
 def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
@@ -53,7 +54,10 @@ def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
                 point[role] = float(number)
         protocol = Column(columns["protocol"].name)
         names = [choice.protocol] * len(points) if choice.protocol else column_texts(table, "protocol", protocol)
-        return [{**point, "protocol": name} for point, name in zip(points, names, strict=True)]
+        for name in choice.keep:
+            require_known(name, table, "data.file.keep")
+        return [{**point, "protocol": name, "columns": {key: table[key][number] for key in choice.keep}}
+                for number, (point, name) in enumerate(zip(points, names, strict=True))]
 
 
 def beside(config: dict[str, Any], folder: Path) -> dict[str, Any]:

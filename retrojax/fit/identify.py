@@ -1,7 +1,7 @@
 """What a least-squares optimum says about its parameters, and what it cannot say."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,6 +54,74 @@ def identify_root(spec: Spec, root: np.ndarray) -> Identified:
     return Identified(log_sd, tuple(_in_words(spec, vectors[number], spread[number]) for number in weak))
 
 
+def identify_information(spec: Spec, values: np.ndarray, information: np.ndarray) -> Identified:
+    """Uncertainties from the information matrix [P, P] of the coordinates u, at parameters `values` [P]."""
+    return identify_root(spec, _root(information) @ np.linalg.inv(relative_slopes(spec, values)))
+
+
+def _root(information: np.ndarray) -> np.ndarray:
+    """S with S^T S = information; a direction that curves the wrong way (a bound, a kink) says nothing."""
+    size, vectors = np.linalg.eigh(information)
+    return np.sqrt(np.maximum(size, 0.0))[:, None] * vectors.T
+
+
+class Directions(NamedTuple):
+    """What the information matrix of the ln x says beyond single parameters.
+
+    - `correlation`: of the estimates [P, P], along the directions about which the data say anything.
+    - `log_sd`: standard deviation of ln(product) along each eigenvector, stiffest first [P]; infinite if unknown.
+    - `powers`: the eigenvectors, one a row: powers of the parameters in that product [P, P].
+    """
+
+    correlation: np.ndarray
+    log_sd: np.ndarray
+    powers: np.ndarray
+
+
+def directions(spec: Spec, values: np.ndarray, information: np.ndarray) -> Directions:
+    """Correlations, and stiff and sloppy directions (Gutenkunst et al. 2007), from the information on the coordinates.
+
+    Reference: Gutenkunst et al. (2007) PLoS Comput Biol 3:e189.
+    """
+    root = _root(information) @ np.linalg.inv(relative_slopes(spec, values))
+    _, singular, vectors = np.linalg.svd(root, full_matrices=True)
+    spread = 1 / np.maximum(singular, math.exp(-HOPELESS))
+    scaled = vectors.T * np.where(spread > HOPELESS, 0.0, spread)
+    scaled = scaled / np.maximum(np.sqrt(np.sum(scaled**2, -1)), 1e-300)[:, None]
+    correlation = np.where(np.eye(len(spec)) == 1, 1.0, scaled @ scaled.T)
+    return Directions(correlation, np.where(spread > HOPELESS, np.inf, spread), vectors)
+
+
+def verdict(parameters: dict[str, Any], found: Directions) -> str:
+    """Which parameters and products the data determine, as a paragraph.
+
+    **Arguments**
+
+    - `parameters`: path -> result with `identified`, `bound`, `sd`. `found`: at the optimum.
+    """
+    names = [_short(path) for path in parameters]
+    known = [name for name, p in zip(names, parameters.values(), strict=True) if p.identified]
+    unknown = [name for name, p in zip(names, parameters.values(), strict=True) if not p.identified]
+    share = f"{len(known)} of {len(names)} parameters known to better than a factor of 2"
+    text = f"Identifiability: {share}{': ' if known else ''}{', '.join(known)}."
+    if unknown:
+        text += f" Not determined by these data alone: {', '.join(unknown)}."
+    free = int(np.sum(found.log_sd > KNOWN_WITHIN))
+    if free:
+        each = "combination of parameters is" if free == 1 else "combinations of parameters are"
+        text += f" {free} independent {each} free to change by more than a factor of 2."
+    best = float(np.min(found.log_sd))
+    terms = _product(names, found.powers[int(np.argmin(found.log_sd))])
+    text += f" Best known is {terms}, to {100 * math.expm1(min(best, HOPELESS)):.2g} %."
+    strength = np.abs(np.tril(found.correlation, -1))
+    strongest = [divmod(int(place), len(names)) for place in np.argsort(-strength, axis=None)[:3]]
+    pairs = [f"{names[i]} and {names[j]} ({found.correlation[i, j]:+.2f})" for i, j in strongest
+             if strength[i, j] > 0.9]
+    if pairs:
+        text += f" Estimates that move together (correlation): {', '.join(pairs)}."
+    return text
+
+
 def spread_of_good_starts(spec: Spec, values: np.ndarray, loss: np.ndarray) -> Identified:
     """What other optima say: a point whose loss is within 1 of the best lies within one standard deviation of it.
 
@@ -84,16 +152,20 @@ def _short(path: str) -> str:
 
 def _in_words(spec: Spec, vector: np.ndarray, spread: float) -> str:
     """`tau_x_plus x c_plus^0.9 is not determined (one standard deviation is a factor of 7)`."""
-    names = [_short(path) for path in spec]
     powers = vector / vector[np.argmax(np.abs(vector))]
-    order = [number for number in np.argsort(-np.abs(powers), kind="stable") if abs(powers[number]) >= 0.15]
-    terms = [names[number] + _power(powers[number]) for number in order]
     # the scale of the eigenvector changes with the power it is quoted at: sd of ln(product) = spread x its length
     length = float(np.linalg.norm(powers))
     size = spread * length
     known = f"one standard deviation is a factor of {np.exp(min(size, HOPELESS)):.3g}"
     how = "the data say nothing about it" if size > HOPELESS else known
-    return f"{' x '.join(terms)} is not determined ({how})"
+    return f"{_product([_short(path) for path in spec], vector)} is not determined ({how})"
+
+
+def _product(names: list[str], vector: np.ndarray) -> str:
+    """`tau_x_plus x c_plus^0.9`, with the largest power as 1 and those below 0.15 left out."""
+    powers = vector / vector[np.argmax(np.abs(vector))]
+    order = [number for number in np.argsort(-np.abs(powers), kind="stable") if abs(powers[number]) >= 0.15]
+    return " x ".join(names[number] + _power(powers[number]) for number in order)
 
 
 def _power(power: float) -> str:

@@ -12,7 +12,7 @@ import optimistix
 from jaxtyping import Array, Float
 
 from retrojax.errors import InputError
-from retrojax.fit.identify import KNOWN_WITHIN, Identified, identify_root, spread_of_good_starts
+from retrojax.fit.identify import KNOWN_WITHIN, identify_information, spread_of_good_starts
 from retrojax.fit.result import ParameterResult, Starts
 from retrojax.fit.spec import (
     Spec,
@@ -21,7 +21,6 @@ from retrojax.fit.spec import (
     draw_starts,
     natural,
     prior_coordinates,
-    relative_slopes,
     set_coordinates,
 )
 from retrojax.types import SeedKey
@@ -129,7 +128,7 @@ def maximise(
         curvature = _curvature(likelihood.log_density, model, tuple(spec.items()), jnp.asarray(u), weight)
         density, information = (np.asarray(x) for x in curvature)
         values = np.asarray(natural(spec, jnp.asarray(solved.u)))
-        local = _laplace(spec, values[best], information)
+        local = identify_information(spec, values[best], information)
         others = spread_of_good_starts(spec, values, 2 * solved.loss)
         heldout = _leave_out(likelihood, model, spec, u0, weight, max_steps, tolerance) if folds else {}
         return MaximumLikelihood(
@@ -214,13 +213,6 @@ def _curvature(log_density, model, items, u, weight):
         return -log_posterior(log_density, model, spec, u, weight)
 
     return log_density(set_coordinates(model, spec, u)), jax.jacfwd(jax.jacfwd(minus))(u)
-
-
-def _laplace(spec: Spec, values: np.ndarray, information: np.ndarray) -> Identified:
-    size, vectors = np.linalg.eigh(information)
-    # a direction along which the optimum is flat or curves the wrong way (a bound, a kink) says nothing
-    root = np.sqrt(np.maximum(size, 0.0))[:, None] * vectors.T
-    return identify_root(spec, root @ np.linalg.inv(relative_slopes(spec, values)))
 
 
 def _leave_out(likelihood, model, spec, u0, weight, max_steps, tolerance) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, log_posterior
+from retrojax.fit.result import FitResult
 from retrojax.fit.spec import Spec, natural
 from retrojax.types import SeedKey
 
@@ -15,21 +16,22 @@ from retrojax.types import SeedKey
 class Posterior(NamedTuple):
     """Draws of the parameters.
 
-    - `paths`: names. `draws`: values in the parameters' units [chains, draws, P].
+    - `paths`: names. `draws`: values in the parameters' units [chains, draws, P]; `coordinates`: the same in u.
     - `r_hat`, `effective`: potential scale reduction and effective number of draws, per parameter [P], taken in the
       sampler's coordinates. `divergences`: number of divergent transitions, which should be 0.
     """
 
     paths: tuple[str, ...]
     draws: np.ndarray
+    coordinates: np.ndarray
     r_hat: np.ndarray
     effective: np.ndarray
     divergences: int
 
 
 def sample_posterior(
-    likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood, key: SeedKey, *, chains: int = 4,
-    warmup: int = 500, draws: int = 500,
+    likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood | FitResult, key: SeedKey, *,
+    chains: int = 4, warmup: int = 500, draws: int = 500,
 ) -> Posterior:
     """Sample exp(log-likelihood + log priors) in the unbounded coordinates of `spec`, where the priors are normal.
 
@@ -69,13 +71,16 @@ def sample_posterior(
             return jax.lax.scan(one, adapted.state, jax.random.split(run_key, draws))[1]
 
         start_key, run_key = jax.random.split(key)
-        starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ _root(fit.information).T
+        starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ laplace_root(fit.information).T
         u, divergent = jax.jit(jax.vmap(chain))(jax.random.split(run_key, chains), starts)
-        return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(blackjax.rhat(u)),
-                         np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
+        return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(u),
+                         np.asarray(blackjax.rhat(u)), np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
 
 
-def _root(information: np.ndarray) -> np.ndarray:
-    """Root of the covariance, at most one unit of a coordinate in any direction."""
+def laplace_root(information: np.ndarray) -> np.ndarray:
+    """Root R of the covariance R R^T that Laplace's approximation gives, at most one unit in any direction [P, P].
+
+    `information`: on the coordinates [P, P].
+    """
     size, vectors = np.linalg.eigh(information)
     return vectors / np.sqrt(np.maximum(size, 1.0))

@@ -7,8 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.errors import InputError
+from retrojax.fit.estimate import Estimate
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, solve_all
+from retrojax.fit.result import FitResult
 from retrojax.fit.spec import Spec, natural
+
+WIDEST = 4.0
+"""Furthest that a profile looks from the optimum, in the coordinate (a factor of e^4 for `log`)."""
 
 HALF_CHI2_95 = 1.9207
 """Half the 95 % point of chi^2 with one degree of freedom: fall of the log-likelihood at the end of an interval."""
@@ -59,8 +64,37 @@ def profile(
         u0[:, number] += np.linspace(-span, span, points)
         solved = solve_all(likelihood, model, spec, u0, likelihood.weights, np.arange(len(names)) == number)
         values = np.asarray(natural(spec, jnp.asarray(solved.u)))[:, number]
-    drop = fit.log_posterior + solved.loss
-    middle = points // 2
+    return _with_interval(path, values, fit.log_posterior + solved.loss)
+
+
+def profile_estimate(estimate: Estimate, fit: FitResult, path: str, *, points: int = 15) -> Profile:
+    """As `profile`, for a fit by least squares or with a likelihood, in a range set by its uncertainty.
+
+    Held values reach three standard deviations of Laplace either side of the optimum, at least 0.05 and at most
+    `WIDEST` in the coordinate; each is solved from the optimum, and once more from where its inner neighbour ended.
+
+    **Arguments**
+
+    - `estimate`, `fit`: what was fitted, and the result. `path`: a key of the spec. `points`: made odd.
+    """
+    number, half = list(estimate.spec).index(path), max(2, points // 2)
+    size, vectors = np.linalg.eigh(fit.information)
+    sd = float(np.sqrt(np.sum(vectors[number] ** 2 / np.maximum(size, 1e-12))))
+    with jax.enable_x64(True):
+        u0 = np.tile(fit.coordinates, (2 * half + 1, 1))
+        u0[:, number] += float(np.clip(3 * sd, 0.05, WIDEST)) * np.linspace(-1, 1, 2 * half + 1)
+        first = estimate.solve(u0, held=number)
+        inner = np.arange(2 * half + 1) - np.sign(np.arange(2 * half + 1) - half)
+        again = first.u[inner]
+        again[:, number] = u0[:, number]
+        second = estimate.solve(again, held=number)
+        loss = np.minimum(first.loss, second.loss)
+        values = estimate.natural(u0)[:, number]
+    return _with_interval(path, values, (loss - fit.loss) / 2)
+
+
+def _with_interval(path: str, values: np.ndarray, drop: np.ndarray) -> Profile:
+    middle = len(values) // 2
     low = _crossing(values[middle::-1], drop[middle::-1])
     return Profile(path, values, drop, low, _crossing(values[middle:], drop[middle:]))
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrojax.errors import InputError
+from retrojax.fit.identify import Directions, verdict
 from retrojax.fit.problem import Problem
 
 
@@ -35,11 +36,15 @@ class Starts(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """Leave one group out: `chi2` over all points left out in turn, `by_group`, and the `prediction` of each point."""
+    """Leave one group out: `chi2` over all points left out in turn, `by_group`, and the `prediction` of each point.
+
+    `log_likelihood`: of each group under the fit to the others.
+    """
 
     chi2: float
     by_group: dict[str, float]
     prediction: np.ndarray
+    log_likelihood: dict[str, float]
 
 
 class FitResult(NamedTuple):
@@ -47,10 +52,15 @@ class FitResult(NamedTuple):
 
     - `model`: the model with the best parameters; None if read from `fit.json`. `problem`: what was fitted.
     - `prediction`: at the optimum [n].
-    - `loss`: chi2 plus priors and assumptions. `chi2`: over the `n_points` measured points.
+    - `loss`: chi2 plus priors and assumptions; with a likelihood, minus twice the log posterior up to the constants of
+      the priors. `chi2`: over the `n_points` measured points.
+    - `log_likelihood`: of the `n_observations` (single measurements where a likelihood is of these, else points).
+    - `coordinates`: of the optimum [P]. `information`: half the curvature of the loss there [P, P].
+    - `directions`: correlations, and stiff and sloppy products of parameters.
     - `undetermined`: combinations of parameters that the data cannot separate, in words.
-    - `baselines`: chi2 of simpler answers. `recovery`: per parameter, what fits to synthetic data gave back.
-    - `evaluations`: of residuals and Jacobian, all solves. `compile_s`, `wall_s`: seconds.
+    - `baselines`: chi2 of simpler answers. `recovery`: what fits to synthetic data gave back (`recovery.recover`).
+    - `evaluations`: of loss and gradient, all solves. `compile_s` (not-a-number where it was not taken apart),
+      `wall_s`: seconds.
     """
 
     model: Any
@@ -59,7 +69,12 @@ class FitResult(NamedTuple):
     loss: float
     chi2: float
     n_points: int
+    n_observations: int
+    log_likelihood: float
     parameters: dict[str, ParameterResult]
+    coordinates: np.ndarray
+    information: np.ndarray
+    directions: Directions
     undetermined: tuple[str, ...]
     starts: Starts
     heldout: HeldOut | None
@@ -86,8 +101,11 @@ class FitResult(NamedTuple):
             "each_converged": self.starts.converged.tolist(), "steps": self.starts.steps.tolist(),
             "initial": self.starts.initial.tolist(), "values": self.starts.values.tolist(),
         }
-        return _finite({
-            "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points,
+        return finite({
+            "loss": self.loss, "chi2": self.chi2, "n_points": self.n_points, "n_observations": self.n_observations,
+            "log_likelihood": self.log_likelihood, "verdict": verdict(self.parameters, self.directions),
+            "coordinates": self.coordinates.tolist(), "information": self.information.tolist(),
+            "directions": {name: field.tolist() for name, field in self.directions._asdict().items()},
             "parameters": {path: found._asdict() for path, found in self.parameters.items()},
             "undetermined": list(self.undetermined), "points": points, "starts": starts, "heldout": heldout,
             "baselines": self.baselines, "recovery": self.recovery, "evaluations": self.evaluations,
@@ -104,10 +122,13 @@ class FitResult(NamedTuple):
             return cls(
                 model=None, problem=_problem_of(content), prediction=_column(content["points"], "prediction"),
                 parameters={path: ParameterResult(**found) for path, found in content["parameters"].items()},
+                coordinates=np.array(content["coordinates"]), information=np.array(content["information"]),
+                directions=Directions(*(_unbounded(content["directions"][name]) for name in Directions._fields)),
                 undetermined=tuple(content["undetermined"]), starts=_starts_of(content["starts"]),
                 heldout=content["heldout"] and _heldout_of(content["heldout"]),
-                **{name: content[name] for name in ("loss", "chi2", "n_points", "baselines", "recovery", "evaluations",
-                                                    "compile_s", "wall_s")},
+                compile_s=math.nan if content["compile_s"] is None else content["compile_s"],
+                **{name: content[name] for name in ("loss", "chi2", "n_points", "n_observations", "log_likelihood",
+                                                    "baselines", "recovery", "evaluations", "wall_s")},
             )
         except (KeyError, TypeError) as error:
             raise InputError("fit.json", str(error), "everything that `retrojax fit` writes", "fit again") from None
@@ -116,7 +137,8 @@ class FitResult(NamedTuple):
         """The fit in words, for the terminal."""
         count, best = self.starts.loss.size, np.min(self.starts.loss)
         lines = [
-            f"chi2 {self.chi2:.3f}, {self.n_points} points, {len(self.parameters)} parameters; loss {self.loss:.3f}",
+            f"chi2 {self.chi2:.3f}, {self.n_points} points, {len(self.parameters)} parameters; log-likelihood "
+            f"{self.log_likelihood:.3f}; loss {self.loss:.3f}",
             f"{int(np.sum(self.starts.converged))} of {count} starts converged, "
             f"{int(np.sum(self.starts.loss < best + 0.1))} to within 0.1 of the best",
         ]
@@ -126,11 +148,13 @@ class FitResult(NamedTuple):
             notes = [f"at its {p.bound} bound"] * bool(p.bound) + ["not identified"] * (not p.identified)
             lines.append(f"  {path} = {p.value:.4g} +- {sd}{unit}{'  (' + ', '.join(notes) + ')' if notes else ''}")
         lines += [f"  {text}" for text in self.undetermined]
+        lines.append(verdict(self.parameters, self.directions))
         if self.heldout:
             lines.append(f"held-out chi2 {self.heldout.chi2:.2f} (" +
                          ", ".join(f"{group}: {value:.2f}" for group, value in self.heldout.by_group.items()) + ")")
         lines.append("baselines, chi2: " + ", ".join(f"{name} {value:.4g}" for name, value in self.baselines.items()))
-        lines.append(f"{self.evaluations} evaluations, {self.wall_s:.1f} s of which {self.compile_s:.1f} s compiling")
+        compiling = "" if math.isnan(self.compile_s) else f" of which {self.compile_s:.1f} s compiling"
+        lines.append(f"{self.evaluations} evaluations, {self.wall_s:.1f} s{compiling}")
         return "\n".join(lines)
 
 
@@ -148,22 +172,25 @@ def _starts_of(content: dict[str, Any]) -> Starts:
 
 def _heldout_of(content: dict[str, Any]) -> HeldOut:
     chi2, *by_group = _unbounded([content["chi2"], *content["by_group"].values()]).tolist()
-    return HeldOut(chi2, dict(zip(content["by_group"], by_group, strict=True)), np.array(content["prediction"], float))
+    scores = dict(zip(content["log_likelihood"], _unbounded(list(content["log_likelihood"].values())), strict=True))
+    return HeldOut(chi2, dict(zip(content["by_group"], by_group, strict=True)), np.array(content["prediction"], float),
+                   {name: float(-score) if math.isinf(score) else float(score) for name, score in scores.items()})
 
 
 def _column(points: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([point[name] for point in points], float)
 
 
-def _unbounded(values: list[float | None]) -> np.ndarray:
-    """Losses, of which `to_json` wrote the infinite as None."""
-    return np.array([math.inf if value is None else value for value in values])
+def _unbounded(values: list[Any]) -> np.ndarray:
+    """Losses and standard deviations, of which `to_json` wrote the infinite as None."""
+    numbers = np.array(values, float)
+    return np.where(np.isnan(numbers), math.inf, numbers)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` with every infinite or not-a-number replaced by None, as JSON has neither."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """Which papers a config rests on."""
 
+from retrojax.fit import FitConfig
 from retrojax.io.schema import RunConfig
 from retrojax.messengers import cited_keys, load_record
 from retrojax.parts.catalogue import PARTS
@@ -22,3 +23,12 @@ def citations(config: RunConfig) -> list[str]:
     if config.sleep:
         keys |= {"Vallat2021", "Xie2013", "Krishnan2016"}
     return sorted(keys)
+
+
+def fit_citations(config: FitConfig) -> list[str]:
+    """Citation keys of the parts of a fit and of its alternatives; where its data are from stands in the config."""
+    models = [config.model, *(config.alternatives[name].model for name in config.report.compare
+                              if name in config.alternatives)]
+    chosen = [part for model in models for part in (model.spine, model.release, model.rule)]
+    ready = [name for name in config.report.compare if name in PARTS and name not in config.alternatives]
+    return sorted({key for name in (*(part.model for part in chosen), *ready) for key in PARTS[name].cites})

@@ -10,23 +10,30 @@ from matplotlib.figure import Figure
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitResult
+from retrojax.fit.report import FitReport, report_from_json
 from retrojax.fit.result import HeldOut
+from retrojax.report import fit_report_figures as more
+from retrojax.report.style import DATA, HELD, MODEL, SPREAD
 
-DATA, MODEL, HELD, SPREAD = "black", "#0072b2", "#d55e00", "#999999"
-"""Colours that stay apart for colour-blind readers."""
 
-
-def draw_fit(result: FitResult, folder: Path) -> list[Path]:
-    """Draw `data_and_model.png` and `parameters.png` into `folder` (made if missing).
+def draw_fit(report: FitReport, folder: Path) -> list[Path]:
+    """Draw data and model, residuals and parameters into `folder` (made if missing), and what else the report holds.
 
     **Arguments**
 
-    - `result`: what `fit` returned. `folder`: where the PNG files go.
+    - `report`: what `fit_config` returned. `folder`: where the PNG files go.
 
     **Returns** the paths written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"data_and_model.png": _data_and_model(result), "parameters.png": _parameters(result)}
+    figures = {"data_and_model.png": _data_and_model(report.fit), "residuals.png": more.residuals(report),
+               "parameters.png": _parameters(report.fit)}
+    if report.profiles:
+        figures["profiles.png"] = more.profiles(report)
+    if report.predictive is not None:
+        figures["predictive.png"] = more.predictive(report)
+    if report.fit.recovery is not None:
+        figures["ranks.png"] = more.ranks(report)
     for name, figure in figures.items():
         FigureCanvasAgg(figure).print_png(str(folder / name))
     return [folder / name for name in figures]
@@ -46,7 +53,7 @@ def draw_fit_file(json_path: Path, folder: Path) -> list[Path]:
             content = json.loads(json_path.read_text())
         except json.JSONDecodeError as error:
             raise InputError("fit.json", str(error), "JSON as `retrojax fit` writes it", "fit again") from None
-        return draw_fit(FitResult.from_json(content), folder)
+        return draw_fit(report_from_json(content), folder)
 
 
 def _data_and_model(result: FitResult) -> Figure:
@@ -117,15 +124,17 @@ def _parameters(result: FitResult) -> Figure:
 
 def _draw_losses(axis: Axes, result: FitResult) -> None:
     order = np.argsort(result.starts.loss, kind="stable")
-    loss, converged = result.starts.loss[order], result.starts.converged[order]
+    loss, converged = result.starts.loss[order] - np.min(result.starts.loss), result.starts.converged[order]
     rank = np.arange(1, loss.size + 1)
     shown = np.isfinite(loss)
-    axis.semilogy(rank[shown & converged], loss[shown & converged], "o", color=MODEL, ms=4, label="converged")
+    axis.plot(rank[shown & converged], loss[shown & converged], "o", color=MODEL, ms=4, label="converged")
     if np.any(shown & ~converged):
-        axis.semilogy(rank[shown & ~converged], loss[shown & ~converged], "o", mfc="none", color=HELD, ms=4,
+        axis.plot(rank[shown & ~converged], loss[shown & ~converged], "o", mfc="none", color=HELD, ms=4,
                       label="stopped at the step limit")
     axis.set_xlabel("start, best first")
-    axis.set_ylabel("final loss")
+    axis.set_yscale("symlog", linthresh=0.1)
+    axis.set_ylim(-0.05, 2 * max(1.0, float(loss[shown].max())))
+    axis.set_ylabel("final loss above that of the best")
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -10,16 +10,17 @@ import yaml
 from retrojax.cli.fitting import execute_fit
 from retrojax.cli.plotting import draw
 from retrojax.errors import InputError
-from retrojax.fit import FitResult
+from retrojax.fit import report_from_json
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
-QUICK = {"starts": 6, "screen": 4, "recovery": 0, "max_steps": 20}
+QUICK = {"starts": 6, "screen": 4, "max_steps": 20}
+SHORT = {"recovery": 0, "predictive": 0}
 KEYS = {"loss", "chi2", "n_points", "parameters", "heldout", "baselines", "evaluations", "compile_s", "wall_s"}
 
 
 def write(folder: Path, **changes) -> Path:
     path = folder / "fit.yaml"
-    path.write_text(yaml.safe_dump({**CONFIG, "solver": QUICK, **changes}))
+    path.write_text(yaml.safe_dump({**CONFIG, "solver": QUICK, "report": SHORT, **changes}))
     return path
 
 
@@ -44,8 +45,9 @@ def test_fit_json_holds_what_the_design_names(fitted):
 
 def test_fit_json_read_back_says_the_same(fitted):
     content = json.loads((fitted / "fit.json").read_text())
-    again = FitResult.from_json(content)
-    assert json.loads(json.dumps(again.to_json())) == content
+    whole = report_from_json(content)
+    assert json.loads(json.dumps(whole.to_json())) == content
+    again = whole.fit
     assert again.model is None and again.problem.predict is None
     chi2 = np.sum(((again.prediction - again.problem.mean) / again.problem.sem) ** 2)
     assert again.chi2 == pytest.approx(chi2)
@@ -55,7 +57,8 @@ def test_figures_are_drawn_again_from_fit_json_alone(fitted):
     first = {path.name: path.read_bytes() for path in (fitted / "figures").iterdir()}
     for path in (fitted / "figures").iterdir():
         path.unlink()
-    assert {path.name for path in draw(fitted)} == set(first) == {"data_and_model.png", "parameters.png"}
+    assert {path.name for path in draw(fitted)} == set(first) == {
+        "data_and_model.png", "parameters.png", "residuals.png"}
     assert {path.name: path.read_bytes() for path in (fitted / "figures").iterdir()} == first
 
 
