@@ -45,18 +45,21 @@ def plan_fields(
     )
 
 
-def field_step(model: Model, tissue: Tissue, state: NetworkState, which: int, plan_: FieldPlan) -> NetworkState:
+def field_step(
+    model: Model, tissue: Tissue, state: NetworkState, which: int, plan_: FieldPlan, exact: bool = True
+) -> NetworkState:
     """One step of messenger number `which`: what spines made since the last step enters as a constant source.
 
-    Amounts are summed per voxel in fixed point, so the result does not depend on the order of the synapses.
+    Amounts are summed per voxel in fixed point, so the result does not depend on the order of the synapses. Without
+    `exact` they are summed in floating point, which carries gradients.
     """
     messenger = model.messengers[which]
     with jax.named_scope(f"field_{messenger.name}"):
         synapses = unpack(model.synapse, state.rows)
         synapses, molecules = emit(model.synapse, synapses, messenger.name, plan_.elapsed)
         scale = tissue.deposit_scale[which]
-        total = deposit(tissue.spines, to_fixed(molecules, scale), tissue.grid.shape)
-        per_voxel = from_fixed(total, scale)
+        total = deposit(tissue.spines, to_fixed(molecules, scale) if exact else molecules, tissue.grid.shape)
+        per_voxel = from_fixed(total, scale) if exact else total
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
         pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending, state.bound),
                           per_voxel / (volume * plan_.elapsed))

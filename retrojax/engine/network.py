@@ -75,16 +75,16 @@ def _tick(
     state, spikes = jax.lax.scan(lambda s, _: _step(model, tissue, s, outside), state, length=clocks.steps)
     state = eqx.tree_at(lambda s: s.tick, state, state.tick + 1)
     for which, (every, plan_) in enumerate(zip(clocks.every, plans, strict=True)):
-        state = _when(every, state, lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p))
+        state = when(every, state, lambda s, w=which, p=plan_: field_step(model, tissue, s, w, p))
     state = step_astrocytes(model, tissue, state, clocks.steps)
     elapsed = model.dt * (clocks.steps * clocks.slow)
-    state = _when(
+    state = when(
         clocks.slow, state, lambda s: eqx.tree_at(lambda t: t.rows, s, slow_step(model.synapse, s.rows, elapsed))
     )
     return state, spikes
 
 
-def _when(every: int, state: NetworkState, step):
+def when(every: int, state: NetworkState, step):
     """`step(state)` on every tick that `every` divides."""
     return step(state) if every == 1 else jax.lax.cond(state.tick % every == 0, step, lambda s: s, state)
 
