@@ -10,6 +10,7 @@ onset in current clamp, the peak in voltage clamp. A time that runs backwards (1
 
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import figure
@@ -28,7 +29,8 @@ PUBLISHED = "stp_hippocampome/published_tm_fits.csv.gz"
 HERE = Path(__file__).parent
 PAPER = "Moradi & Ascoli 2020; Moradi et al. 2022"
 LOW, HIGH = np.log([1e-3, 0.1, 1.0, 1.0, 1e-3]), np.log([1e5, 1e3, 3e4, 3e4, 0.999])  # G, tau_d, tau_r, tau_f, U
-LENGTHS, STARTS, BATCH = (36, 100, 440), 8, 256
+UP_TO, STARTS, BATCH = {True: (36, 100, 440), False: (36, 440)}, 8, 256
+"""Points of the traces that are solved together, by clamp: each group is padded to its longest, and compiled once."""
 
 
 def predict(clamp: bool, u, row):
@@ -75,8 +77,17 @@ def rmse(a, b) -> float:
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
-def evaluate(clamp: bool, length: int, group: list[dict]) -> float:
-    """Fit one group with and without the last event; each trace gets its scores. Returns the time compiling [s]."""
+def evaluate(clamp: bool, group: list[dict]) -> float:
+    """Fit one group with and without the last event; each trace gets its scores. Returns the time compiling [s].
+
+    Groups run in two threads, one compiling while the other solves; double precision is a setting of the thread.
+    """
+    with jax.enable_x64(True):
+        return _evaluate(clamp, group)
+
+
+def _evaluate(clamp: bool, group: list[dict]) -> float:
+    length = max(row["y"].size for row in group)
     data = stack(group, length)
     u0 = first_guess(data, clamp, np.random.default_rng(length))
     example = {key: np.resize(value, (BATCH, *value.shape[1:])) for key, value in data.items()}
@@ -136,22 +147,24 @@ def main() -> None:
     if known is not None:
         score(held, known)
         return
-    began, cpu, compiled, groups = time.perf_counter(), time.process_time(), 0.0, defaultdict(list)
+    began, cpu, groups = time.perf_counter(), time.process_time(), defaultdict(list)
     traces = read(given.data / TRACES, given.data / PUBLISHED)
     for row in traces.values():
-        groups[row["clamp"], min(n for n in LENGTHS if n >= row["y"].size)].append(row)
-    for (clamp, length), group in groups.items():
-        compiled += evaluate(clamp, length, group)
+        groups[row["clamp"], min(n for n in UP_TO[row["clamp"]] if n >= row["y"].size)].append(row)
+    with ThreadPoolExecutor(2) as threads:
+        compiled = sum(threads.map(lambda item: evaluate(item[0][0], item[1]), groups.items()))
     wall = time.perf_counter() - began
-    print(f"{len(traces)} traces, fitted twice, in {wall:.1f} s, of it {compiled:.1f} s compiling the solves; "
-          f"processor time {time.process_time() - cpu:.1f} s")
+    print(f"{len(traces)} traces, fitted twice, in {wall:.1f} s, {compiled:.1f} s in two threads compiling the "
+          f"solves; processor time {time.process_time() - cpu:.1f} s")
+    ahead = {}
     for name in ("digitized", "reconstructed"):
         some = [row for row in traces.values() if row["kind"] == name]
         ratio = np.array([row["rmse"]["ours"] / row["rmse"]["theirs"] for row in some])
-        held = np.array([row["heldout"] for row in some])
+        ours, before = np.transpose([row["heldout"] for row in some])
+        ahead[name] = np.mean(ours < before)
         print(f"  {name:<13} {len(some)}: ours <= published in {np.mean(ratio <= 1):.1%}, median ratio of RMSE "
               f"{np.median(ratio):.3f}; last event held out: better than the event before in "
-              f"{np.mean(held[:, 0] < held[:, 1]):.1%}, median ratio {np.median(held[:, 0] / held[:, 1]):.2f}")
+              f"{ahead[name]:.1%}, median ratio {np.median(ours / before):.2f}")
     figure.draw(list(traces.values()), HERE)
     fitted = {name: {"clamp": row["clamp"], "u": row["u"].tolist()} for name, row in traces.items()}
     keep(given, HERE, fitted)
@@ -161,6 +174,8 @@ def main() -> None:
     write_targets([
         Target("traces fitted", PAPER, 715, 0, len(traces)),
         holds("RMSE not above that of the published parameters in >= 85 %", PAPER, won >= 0.85),
+        *(holds(f"{name}: last event, held out, better than repeating the one before in > 50 %", PAPER, share > 0.5)
+          for name, share in ahead.items()),
         holds("all fits within 120 s", PAPER, wall <= 120),
     ], HERE)
 

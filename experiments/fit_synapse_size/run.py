@@ -131,12 +131,13 @@ def main() -> None:
             change[kind] = turnover(data[kind].presence)
             print("per 4 days: " + ", ".join(f"{what} {x:.4f} +- {e:.4f}" for what, (x, e) in change[kind].items()))
             worst = recovered(data[kind], best)
-            held = {model: fit.heldout_total for model, fit in fits[kind].items()}
+            outside = {model: fit.heldout_total for model, fit in fits[kind].items()}
             rows += [
-                holds(f"{name}: held out above a fixed size with noise", where, held[BEST] > held[BASE]),
-                holds(f"{name}: held out above one scale with noise", where, held[BEST] > held["one scale and noise"]),
+                holds(f"{name}: held out above a fixed size with noise", where, outside[BEST] > outside[BASE]),
+                holds(f"{name}: held out above one scale with noise", where,
+                      outside[BEST] > outside["one scale and noise"]),
                 holds(f"{name}: held out above two scales without noise by 1", where,
-                      held[BEST] > held["two scales, no noise"] + 1),
+                      outside[BEST] > outside["two scales, no noise"] + 1),
                 holds(f"{name}: slow scale above the 28 days of recording", where, (slow.low or 0) > 28),
                 Target(f"{name}: synthetic sizes, worst known parameter [sd]", "simulation", 0.0, 3.0, worst),
             ]

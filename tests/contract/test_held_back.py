@@ -4,12 +4,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 from retrojax.errors import InputError
+from retrojax.fit import likelihoods
 from retrojax.fit.spec import double
 from retrojax.testing import Recordings, held_back, keep, kept, parameters
 
@@ -20,6 +22,21 @@ READERS = {
     "fit_neocortical_stdp": "read_pairing_table", "fit_space": "read_branches", "fit_synapse_size": "read_held",
     "fit_vip_stp": "read",
 }
+
+
+class Mean(eqx.Module):
+    """One number."""
+
+    value: jnp.ndarray
+
+
+class NormalMean(eqx.Module):
+    """Numbers around it, of SD 1."""
+
+    y: jnp.ndarray
+
+    def __call__(self, model: Mean):
+        return likelihoods.gaussian(self.y, model.value, 1.0)
 
 
 def experiment(name: str):
@@ -105,6 +122,31 @@ def test_ca1_cells(x64, table):
     with pytest.raises(InputError, match="1 or 2 postsynaptic"):
         run.read_held(table("figure,dt_ms,strength_ratio,sem", "fig9,10,0.9,0.1"),
                       table("figure,pairs,post_spikes", "fig9,60,3", name="p.csv"))
+
+
+def test_strength_of_a_prior_is_chosen_without_the_group_left_out(x64):
+    run = experiment("fit_ca1_cells")
+    y = np.random.default_rng(2).normal(0.4, 1.0, 12)
+    groups = tuple("abc"[k % 3] for k in range(y.size))
+    strengths = 0.05, 0.5, 5.0
+
+    def spec_of(strength):
+        return {"value": run.Parameter(run.Transform("identity"), 0.0, strength, "1", (0.0, strength))}
+
+    got = run.nested(run.Likelihood(NormalMean(jnp.asarray(y)), groups), Mean(jnp.asarray(0.0)), spec_of, strengths)
+    member = np.array(groups)
+
+    def score(left: str, name: str, strength: float) -> float:
+        kept = y[~np.isin(member, list(left))]
+        mean = kept.sum() / (kept.size + strength**-2)
+        return float(stats.norm.logpdf(y[member == name], mean).sum())
+
+    for name in "abc":
+        inner = [sum(score(name + other, other, s) for other in "abc" if other != name) for s in strengths]
+        best = strengths[int(np.argmax(inner))]
+        assert got.chosen[name] == best
+        assert got.heldout[name] == pytest.approx(score(name, name, best), abs=1e-4)
+    assert got.strength == strengths[int(np.argmax([sum(score(n, n, s) for n in "abc") for s in strengths]))]
 
 
 def test_vip_trains(x64, table):
