@@ -1,14 +1,19 @@
 """What experiments share: published numbers against computed ones, and the command line of fits to recordings."""
 
 import argparse
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+
+from retrojax.errors import InputError
+from retrojax.fit.spec import model_paths
 
 
 class Target(NamedTuple):
@@ -65,15 +70,19 @@ class Recordings(NamedTuple):
 
     - `score`: another file of the same columns, on which the fitted parameters are evaluated without refitting.
     - `protocols`: what the labels of that file mean, where it names its protocols only by a label.
+    - `refit`: fit again even where `fitted.json` holds the parameters.
+    - `files`: the recordings that are fitted.
     """
 
     data: Path
     score: Path | None
     protocols: Path | None
+    refit: bool
+    files: tuple[Path, ...]
 
 
 def recordings(description: str, needs: Sequence[str]) -> Recordings:
-    """The command line that all fits to recordings share: `--data DIR --score FILE --protocols FILE`.
+    """The command line that all fits to recordings share: `--data DIR --score FILE --protocols FILE --refit`.
 
     `needs` are the files, relative to the folder of recordings, without which the fit cannot run. Where one is
     absent this says so and ends the program with exit status `SKIPPED`; a `--score` or `--protocols` file that is not
@@ -82,14 +91,67 @@ def recordings(description: str, needs: Sequence[str]) -> Recordings:
     parser = argparse.ArgumentParser(description=description)
     folder = Path(os.environ.get("RETROJAX_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=folder, metavar="DIR", help="recordings (default: %(default)s)")
-    parser.add_argument("--score", type=Path, metavar="FILE", help="evaluate the fit on this file too, not refitted")
+    parser.add_argument("--score", type=Path, metavar="FILE",
+                        help="evaluate the fit on this file, not refitted; a fit that is already there is used")
     parser.add_argument("--protocols", type=Path, metavar="FILE", help="protocols that the labels of FILE stand for")
-    given = Recordings(**vars(parser.parse_args()))
-    for name, path in (("--score", given.score), ("--protocols", given.protocols)):
+    parser.add_argument("--refit", action="store_true", help="with --score: fit again first")
+    options = parser.parse_args()
+    for name, path in (("--score", options.score), ("--protocols", options.protocols)):
         if path is not None and not path.is_file():
             parser.error(f"{name} {path}: there is no such file")
-    missing = [given.data / name for name in needs if not (given.data / name).is_file()]
+    if options.protocols and not options.score:
+        parser.error("--protocols says what the labels of a --score FILE mean: give that file too")
+    missing = [options.data / name for name in needs if not (options.data / name).is_file()]
     if missing:
         print(f"skipped: {missing[0]} is not there; say where the recordings are with --data DIR")
         sys.exit(SKIPPED)
-    return given
+    return Recordings(**vars(options), files=tuple(options.data / name for name in needs))
+
+
+def held_back(given: Recordings, read: Callable[[Path, Path | None], Any]) -> Any:
+    """What `read(score, protocols)` makes of the held-back file; None without one.
+
+    Called before the fit, so that a file that cannot be used is refused at once: one sentence, exit status 2.
+    """
+    if given.score is None:
+        return None
+    try:
+        return read(given.score, given.protocols)
+    except (InputError, OSError, UnicodeDecodeError) as error:
+        print(f"--score {given.score}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parameters(model: Any) -> dict[str, float]:
+    """Dotted path -> value of every 0-d parameter of a model, for `keep`; `retrojax.fit.spec.fix` undoes it."""
+    leaves = jax.tree.leaves(model)
+    return {path: float(leaves[number]) for path, number in model_paths(model).items()}
+
+
+def keep(given: Recordings, folder: Path, fitted: Any) -> None:
+    """Write what was fitted (numbers, text, lists and dicts of them) to `fitted.json` in `folder`."""
+    (folder / "fitted.json").write_text(json.dumps({"of": _origin(given, folder), "fitted": fitted}) + "\n")
+
+
+def kept(given: Recordings, folder: Path) -> Any:
+    """What `keep` wrote, if a file is to be scored and no new fit is asked for; else None.
+
+    It counts only if recordings and code are the same to the byte, otherwise the fit is repeated.
+    """
+    path = folder / "fitted.json"
+    if given.score is None or given.refit or not path.is_file():
+        return None
+    found = json.loads(path.read_text())
+    if found["of"] != _origin(given, folder):
+        print(f"{path}: fitted to other recordings or by other code; fitting again")
+        return None
+    print(f"parameters of {path}; --refit fits again")
+    return found["fitted"]
+
+
+def _origin(given: Recordings, folder: Path) -> dict[str, str]:
+    """Digest of each recording, and of the code of the package and the experiment."""
+    digest = lambda paths: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()  # noqa: E731
+    package = Path(__file__).parent
+    code = [*sorted(package.rglob("*.py")), *sorted(package.rglob("*.yaml")), *sorted(folder.glob("*.py"))]
+    return {path.name: digest([path]) for path in given.files} | {"code": digest(code)}

@@ -19,12 +19,13 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 
+from retrojax.errors import InputError
 from retrojax.fit import fit
 from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
 from retrojax.fit.stdp_rules import RULES
 from retrojax.io.pairing_table import PairingRow, pairing_problem, read_pairing_table
 from retrojax.protocols import bursts
-from retrojax.testing import Target, holds, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -109,17 +110,25 @@ def draw(gain: np.ndarray) -> None:
     figure.savefig(HERE / "information.png", dpi=130)
 
 
-def score(given, models) -> None:
-    """Log-likelihood of held-back rows under each rule's draws, beside no change."""
-    rows = [row for row in read_pairing_table(given.score, given.protocols) if row.pathway in LAYER_5]
+def read_held(path: Path, protocols: Path | None) -> list[PairingRow]:
+    """Held-back rows between layer-5 cells."""
+    rows = [row for row in read_pairing_table(path, protocols) if row.pathway in LAYER_5]
     if not rows:
-        print("--score: no rows between layer-5 cells")
-        return
+        raise InputError("pre_mtype, post_mtype", "no row", LAYER_5[0], "give rows between layer-5 cells", path.name)
+    return rows
+
+
+def score(rows: list[PairingRow], models: dict) -> dict[str, float]:
+    """Log-likelihood of held-back rows, averaged over each rule's draws, beside no change."""
     problem = pairing_problem(rows, LAYER_5, "none", False)
-    z = lambda guess: np.mean(((guess - problem.mean[:, None]) / problem.sem[:, None]) ** 2, 1).sum()  # noqa: E731
-    for name, (model, spec, u) in models.items():
-        print(f"--score, {len(rows)} rows: {name}, mean chi2 over draws {z(predictions(problem, model, spec, u)):.1f}")
-    print(f"--score, {len(rows)} rows: no change, chi2 {z(np.ones((1, 1))):.1f}")
+    constant = float(np.sum(np.log(2 * np.pi * problem.sem**2)))
+    guesses = {name: predictions(problem, *model) for name, model in models.items()} | {"no change": np.ones((1, 1))}
+    found = {}
+    for name, guess in guesses.items():
+        chi2 = np.sum(((guess - problem.mean[:, None]) / problem.sem[:, None]) ** 2, 0).mean()
+        found[name] = float(-(chi2 + constant) / 2)
+        print(f"--score, {name}: log-likelihood {found[name]:.2f}, chi2 {chi2:.2f} of {len(rows)} rows")
+    return found
 
 
 def main() -> None:
@@ -127,13 +136,18 @@ def main() -> None:
     given = recordings(__doc__.splitlines()[0], [TABLE])
     rng = np.random.default_rng(10)
     with jax.enable_x64(True):
+        held, known = held_back(given, read_held), kept(given, HERE)
+        if known is not None:
+            score(held, {name: (*RULES[name](1), np.array(u)) for name, u in known.items()})
+            return
         done = [row for row in read_pairing_table(given.data / TABLE) if row.pathway in LAYER_5]
         models = {name: posterior(pairing_problem(done, LAYER_5, ticks=False), name, rng) for name in PAIR}
         problem, repeats = (pairing_problem(rows, LAYER_5, "none", False) for rows in (candidates(), done))
         outcome = [predictions(problem, *models[name]) for name in PAIR]
         again = [predictions(repeats, *models[name]) for name in PAIR]
-        if given.score is not None:
-            score(given, models)
+        keep(given, HERE, {name: u.tolist() for name, (_, _, u) in models.items()})
+        if held is not None:
+            score(held, models)
     gain, repeat_gain = information(*outcome, rng), information(*again, rng)
     share = found_right(*outcome, rng)
     order = np.argsort(-gain)

@@ -1,5 +1,6 @@
-"""The slice of the CA1 fit: its parameters, its protocols, and strength after repeated pairs or doublets."""
+"""What the CA1 fit reads and predicts: cells, protocols, parameters, strength after repeated pairs or doublets."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
@@ -9,9 +10,13 @@ import numpy as np
 
 from retrojax.engine.events import SpikeTable, run_events, stack_tables
 from retrojax.engine.rows import Synapse, init_state
+from retrojax.errors import InputError, naming_file
+from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data_protocols import protocols_by_label
 from retrojax.numerics import Draws
 from retrojax.parts import CalciumSpine, GraupnerBrunel, ThresholdClock, TsodyksMarkram, strength_change
 
+PATTERNS = {"fig1d": (200.0, 1), "fig3e": (100.0, 2)}  # repetitions, postsynaptic spikes
 PERIOD, DOUBLET = 200.0, 11.5
 FEW = (3, 4)
 """Repetitions that are run: calcium of the last is periodic to e^{-600/tau_Ca}, 5e-6 of a peak at 49 ms."""
@@ -73,3 +78,48 @@ def outcome(model: Slice, protocols: Protocols):
     less, more = (jax.vmap(times)(table) for table in protocols.tables)
     total = more + (protocols.count - FEW[1])[:, None] * (more - less)
     return strength_change(total[:, 0], total[:, 1], model.rule, model.beta)
+
+
+def read(path: Path, patterns: dict[str, tuple[float, int]]) -> tuple[Protocols, jax.Array, jax.Array]:
+    """Protocols, ratios and standard errors of the cells whose figure is known.
+
+    **Raises** `InputError` for a missing column, a value that is no number, and no figure that is known.
+    """
+    with naming_file(path.name):
+        table = read_table(path)
+        figures = np.array(column_texts(table, "figure", Column("figure")))
+        if unknown := sorted(set(figures.tolist()) - set(patterns)):
+            if set(unknown) == set(figures.tolist()):
+                raise InputError("figure", unknown[0], ", ".join(patterns),
+                                 "say what it means with --protocols FILE (figure,pairs,post_spikes)")
+            print(f"cells of {', '.join(unknown)} are left out: say what it means with --protocols FILE")
+        known = np.isin(figures, list(patterns))
+        table = {name: [text for text, use in zip(texts, known, strict=True) if use] for name, texts in table.items()}
+        dt, ratio, sem = (column_numbers(table, name, Column(name))[:, 0]
+                          for name in ("dt_ms", "strength_ratio", "sem"))
+        if not np.all(sem > 0):
+            raise InputError("sem", float(sem.min()), "a positive standard error", "leave the cell out")
+    count, spikes = np.array([patterns[figure] for figure in figures[known]]).T
+    return Protocols.of(dt, count, spikes == 2), jnp.asarray(ratio), jnp.asarray(sem)
+
+
+def named_patterns(path: Path | None) -> dict[str, tuple[float, int]]:
+    """Figure -> (repetitions, postsynaptic spikes), from a table with columns figure, pairs, post_spikes, or from spike
+    times as `protocols_by_label` reads them (repeated at 5 Hz)."""
+    if path is None:
+        return {}
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return {label: _pattern(label, known.repetitions, known.post.size) for label, known in
+                protocols_by_label(path).items()}
+    with naming_file(path.name):
+        table = read_table(path)
+        numbers = [column_numbers(table, name, Column(name))[:, 0] for name in ("pairs", "post_spikes")]
+        figures = column_texts(table, "figure", Column("figure"))
+        return {figure: _pattern(figure, *row) for figure, *row in zip(figures, *numbers, strict=True)}
+
+
+def _pattern(label: str, repetitions: float, post_spikes: float) -> tuple[float, int]:
+    if post_spikes not in (1, 2) or repetitions < 1:
+        raise InputError(label, f"{repetitions:g} x {post_spikes:g} spikes", "1 or 2 postsynaptic spikes, repeated",
+                         "other patterns are not those of this fit")
+    return float(repetitions), int(post_spikes)

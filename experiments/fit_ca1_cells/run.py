@@ -3,15 +3,19 @@
 57 cells of Wittenberg & Wang (2006) J Neurosci 26:6610, Figs 1d and 3e: 200 pairs, or 100 times one presynaptic spike
 with two postsynaptic ones 11.5 ms apart, at 5 Hz (the repetition with which Graupner & Brunel 2012 model them). Cells
 scatter several times more than their own standard errors, so each is normal around the rule with its SEM^2 plus one
-between-cell variance. The rule is refitted from the set published for these slices; cells are left out by fifths. The
-published set was itself fitted to these panels, so its held-out score is flattered: six parameters refitted to four
-fifths of the cells predict the rest worse than it does, and that target fails and stays.
+between-cell variance. The rule is refitted from the set published for these slices, freely and with normal priors
+around the published logarithms; no uncertainty is published, so their one strength is chosen by cross-validation among
+the cells that are not left out (by fifths). The published set was itself fitted to these panels, so its held-out score
+is flattered, and a prior around it has seen the cells that are left out.
+
+Every fifth chooses the strongest prior (SD 0.03), and the less freedom the better the others are predicted: SD 0.3
+gives 2.1, 0.1 5.2, 0.03 7.0, the published set itself 8.7. These cells give no reason to leave it; both targets that
+ask a refit to beat it fail and stay.
 How the outcome grows with the number of pairings is not in the data and is a prediction; the paper's abstract says that
 potentiation shows after tens of pairings and depression needs hundreds. That 30 doublets give half of what 100 give
-was asked before the fit; it predicts a third, and the target fails.
+was asked before the fit; it predicts about a quarter, and the target fails.
 """
 
-import csv
 from pathlib import Path
 
 import equinox as eqx
@@ -19,25 +23,27 @@ import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-from cells import Protocols, Slice, outcome
+from cells import PATTERNS, Protocols, Slice, named_patterns, outcome, read
+from nested import nested
 
-from retrojax.fit import Likelihood, Parameter, Transform, compare, likelihoods, maximise
+from retrojax.fit import Likelihood, Parameter, Spec, Transform, compare, likelihoods, maximise
 from retrojax.fit.compare import table
+from retrojax.fit.spec import fix
 from retrojax.parts import calcium_rule
-from retrojax.testing import Target, holds, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 FILE, HERE = "stdp_ca1_wittenberg2006/cells_fig1d_fig3e.csv", Path(__file__).parent
-PATTERNS = {"fig1d": (200.0, 1), "fig3e": (100.0, 2)}  # repetitions, postsynaptic spikes
 LOG = Transform("log")
 BETWEEN = {"between": Parameter(LOG, 0.25, 0.3)}
 LEVELS = {f"level_{n}": Parameter(LOG, 1.0, 0.2) for n in (1, 2)}
 RULE = {"spine.C_pre": Parameter(LOG, 1.0, 0.2), "spine.C_post": Parameter(LOG, 0.275865, 0.3),
         "spine.tau_Ca": Parameter(LOG, 48.8373, 0.2, "ms"), "spine.delay": Parameter(LOG, 18.8008, 0.3, "ms"),
         "rule.gamma_d": Parameter(LOG, 313.0965, 0.5), "rule.gamma_p": Parameter(LOG, 1645.59, 0.5)}
-NAMES = ("rule, refitted", "rule, published", "a mean for each pattern")
+STRENGTHS = (0.03, 0.1, 0.3)
+NAMES = ("rule, refitted", "rule, published", "a mean for each pattern", "rule, near published")
 
 
 class Density(eqx.Module):
@@ -58,28 +64,34 @@ class Density(eqx.Module):
         return likelihoods.between_cells(self.ratio, self.mean(model), self.sem, model.between)
 
 
-def read(path: Path, patterns: dict[str, tuple[float, int]]) -> tuple[Protocols, jax.Array, jax.Array]:
-    """Protocols, ratios and standard errors of the cells whose figure is known."""
-    rows = list(csv.DictReader(path.open()))
-    for label in sorted({row["figure"] for row in rows} - set(patterns)):
-        print(f"cells of {label} are left out: say what it means with --protocols FILE (figure,pairs,post_spikes)")
-    rows = [row for row in rows if row["figure"] in patterns]
-    count, spikes = np.array([patterns[row["figure"]] for row in rows]).T
-    numbers = np.array([[float(row[name]) for name in ("dt_ms", "strength_ratio", "sem")] for row in rows])
-    return Protocols.of(numbers[:, 0], count, spikes == 2), *(jnp.asarray(x) for x in numbers[:, 1:].T)
+def read_held(path: Path, protocols: Path | None) -> tuple:
+    """Held-back cells."""
+    return read(path, PATTERNS | named_patterns(protocols))
 
 
-def named_patterns(path: Path | None) -> dict[str, tuple[float, int]]:
-    """Figure -> (repetitions, postsynaptic spikes) from a table with columns figure, pairs, post_spikes."""
-    rows = csv.DictReader(path.open()) if path else []
-    return {row["figure"]: (float(row["pairs"]), int(row["post_spikes"])) for row in rows}
+def near_published(strength: float) -> Spec:
+    """The rule's parameters with a prior around the published set, of SD `strength` in the logarithm."""
+    return {path: p._replace(spread=strength, prior=(p.centre, strength)) for path, p in RULE.items()} | BETWEEN
 
 
-def fitted(data: tuple, start: Slice, spec: dict, constant: bool, folds: bool = True):
-    """Maximum likelihood; cells are left out by fifths."""
-    groups = tuple(f"fifth {k % 5}" for k in range(data[1].size))
-    return maximise(Likelihood(Density(*data, constant), groups), start, spec, starts=6, key=jax.random.key(0),
-                    folds=folds, max_steps=80, tolerance=1e-5)
+def cells_of(data: tuple, constant: bool) -> Likelihood:
+    """The cells, left out by fifths."""
+    return Likelihood(Density(*data, constant), tuple(f"fifth {k % 5}" for k in range(data[1].size)))
+
+
+def fitted(data: tuple, start: Slice, spec: Spec, constant: bool, folds: bool = True):
+    """Maximum likelihood, or of the posterior where the spec holds priors."""
+    return maximise(cells_of(data, constant), start, spec, starts=6, key=jax.random.key(0), folds=folds, max_steps=80,
+                    tolerance=1e-5)
+
+
+def fit_all(data: tuple, start: Slice) -> dict:
+    """The four of `NAMES`."""
+    choice = nested(cells_of(data, False), start, near_published, STRENGTHS)
+    print("strength chosen without each fifth: " + ", ".join(f"{s:g}" for s in choice.chosen.values()))
+    near = fitted(data, start, near_published(choice.strength), False, folds=False)
+    return {NAMES[0]: fitted(data, start, RULE | BETWEEN, False), NAMES[1]: fitted(data, start, BETWEEN, False),
+            NAMES[2]: fitted(data, start, LEVELS | BETWEEN, True), NAMES[3]: near._replace(heldout=choice.heldout)}
 
 
 def recovered(data: tuple, fit, start: Slice) -> float:
@@ -101,7 +113,7 @@ def draw(data: tuple, fits) -> None:
         mine = np.asarray(data[0].doublet) == (spikes == 2)
         axis.errorbar(data[0].dt[mine], data[1][mine], data[2][mine], fmt="ko", ms=3)
         many = Protocols.of(dt, np.full(dt.size, count), np.full(dt.size, spikes == 2))
-        for name in NAMES[:2]:
+        for name in (NAMES[0], NAMES[1], NAMES[3]):
             axis.plot(dt, outcome(fits[name].model, many), label=name)
         axis.axhline(float(getattr(fits[NAMES[2]].model, f"level_{spikes}")), color="0.6", label=NAMES[2])
         axis.set(title=f"{label}: {count:g} x {spikes} post", xlabel="dt [ms]", ylabel="strength after / before")
@@ -109,40 +121,55 @@ def draw(data: tuple, fits) -> None:
     for lag, doublet in ((10.0, True), (-20.0, True), (10.0, False)):
         many = Protocols.of(np.full(300, lag), number, np.full(300, doublet))
         what = f"{'doublet' if doublet else 'pair'}, {lag:+g} ms"
-        axes[2].plot(number, outcome(fits[NAMES[0]].model, many), label=what)
+        axes[2].plot(number, outcome(fits[NAMES[3]].model, many), label=what)
     axes[2].set(xlabel="repetitions", ylabel="predicted strength")
     for axis in axes:
         axis.legend(fontsize=7)
     figure.savefig(HERE / "figure.png", dpi=130)
 
 
+def predicted(model: Slice) -> np.ndarray:
+    """Strength after 30, 100 and 200 repetitions: doublets at +10 and at -20 ms, pairs at +10 ms."""
+    lag, doublet = np.repeat([10.0, -20.0, 10.0], 3), np.repeat([True, True, False], 3)
+    grown = np.asarray(outcome(model, Protocols.of(lag, np.tile([30.0, 100.0, 200.0], 3), doublet))).reshape(3, 3)
+    for what, row in zip(("doublets, +10 ms", "doublets, -20 ms", "pairs, +10 ms"), grown, strict=True):
+        print(f"predicted after 30, 100, 200 {what}: " + ", ".join(f"{w:.3f}" for w in row))
+    return grown
+
+
+def score(held: tuple, models: dict[str, Slice]) -> dict[str, float]:
+    """Log-likelihood of held-back cells under every model; the scatter between cells is part of each model."""
+    found = {name: Density(*held, name == NAMES[2])(model) for name, model in models.items()}
+    for name, density in found.items():
+        print(f"--score, {name}: log-likelihood {float(jnp.sum(density)):.3f} (n = {density.size})")
+    return {name: float(jnp.sum(density)) for name, density in found.items()}
+
+
 def main() -> None:
     """Fit, compare, predict and write the table."""
     given = recordings(__doc__.splitlines()[0], [FILE])
     with jax.enable_x64(True):
-        data = read(given.data / FILE, PATTERNS)
         start = Slice(*calcium_rule("hippocampal_slices"))
-        fits = {NAMES[0]: fitted(data, start, RULE | BETWEEN, False), NAMES[1]: fitted(data, start, BETWEEN, False),
-                NAMES[2]: fitted(data, start, LEVELS | BETWEEN, True)}
+        held, saved = held_back(given, read_held), kept(given, HERE)
+        if saved is not None:
+            score(held, {name: fix(start, values) for name, values in saved.items()})
+            return
+        data = read(given.data / FILE, PATTERNS)
+        fits = fit_all(data, start)
         print(table(compare(fits)))
         for name, fit in fits.items():
             print(f"\n{name}\n{fit.summary()}")
-        lag, doublet = np.repeat([10.0, -20.0, 10.0], 3), np.repeat([True, True, False], 3)
-        grown = np.asarray(outcome(fits[NAMES[0]].model, Protocols.of(lag, np.tile([30.0, 100.0, 200.0], 3), doublet)))
-        grown = grown.reshape(3, 3)
-        for what, row in zip(("doublets, +10 ms", "doublets, -20 ms", "pairs, +10 ms"), grown, strict=True):
-            print(f"predicted after 30, 100, 200 {what}: " + ", ".join(f"{w:.3f}" for w in row))
-        if given.score:
-            held = read(given.score, PATTERNS | named_patterns(given.protocols))
-            for name, fit in fits.items():
-                density = Density(*held, name == NAMES[2])(fit.model)
-                print(f"--score, {name}: log-likelihood {float(jnp.sum(density)):.3f} (n = {density.size})")
+        models = {name: fit.model for name, fit in fits.items()}
+        keep(given, HERE, {name: parameters(model) for name, model in models.items()})
+        grown = predicted(models[NAMES[3]])
+        if held is not None:
+            score(held, models)
         worst = recovered(data, fits[NAMES[0]], start)
         draw(data, fits)
-    where, mine = "Wittenberg & Wang 2006", fits[NAMES[0]].heldout_total
+    where, score_of = "Wittenberg & Wang 2006", {name: fit.heldout_total for name, fit in fits.items()}
     write_targets([
-        holds("held out: refitted rule above a mean for each pattern", where, mine > fits[NAMES[2]].heldout_total),
-        holds("held out: refitted rule above the published set", where, mine > fits[NAMES[1]].heldout_total),
+        *(holds(f"held out: {name} above {other}", where, score_of[name] > score_of[other])
+          for name in (NAMES[0], NAMES[3]) for other in (NAMES[2], NAMES[1])),
         holds("30 doublets at +10 ms give half of the potentiation by 100 (prediction)", where,
               grown[0, 0] - 1 > 0.5 * (grown[0, 1] - 1) > 0),
         holds("30 pairs at +10 ms give less than half of the depression by 200 (prediction)", where,

@@ -21,12 +21,16 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 
+from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood, Parameter, Transform, likelihoods, maximise
-from retrojax.testing import Target, holds, recordings, write_targets
+from retrojax.fit.data import Column, column_numbers, read_table
+from retrojax.fit.spec import fix
+from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+COLUMNS, HIGHEST_P = (("pr_before", "pr_after"), ("q_before_uV", "q_after_uV")), 1 - 1e-6
 FILE, HERE = "ltp_quantal_larkman1992/ltp_p_q_by_cell.csv", Path(__file__).parent
 SPEC = {"k": Parameter(Transform("log"), 1.0, 1.0, prior=(1.0, 1.0)), "sd": Parameter(Transform("log"), 0.1, 0.5)}
 BASELINES = {"equal split": lambda p, total: total / 2, "all postsynaptic": lambda p, total: 0 * total,
@@ -64,12 +68,24 @@ class Cells(eqx.Module):
         return likelihoods.gaussian(self.change, self.predict(model), model.sd)
 
 
-def read(path: Path) -> Cells:
-    """The table."""
-    rows = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
-    change = np.log(rows["pr_after"] / rows["pr_before"])
-    total = change + np.log(rows["q_after_uV"] / rows["q_before_uV"])
-    return Cells(*(jnp.asarray(x, float) for x in (rows["pr_before"], total, change)))
+def read(path: Path, protocols: Path | None = None) -> Cells:
+    """The table; synapses differ in their state before, so there are no labels that `protocols` could explain.
+
+    **Raises** `InputError` for a missing column, and P outside 0..1 or q not above 0.
+    """
+    if protocols is not None:
+        raise InputError("--protocols", str(protocols), "nothing: synapses have no protocol label", "leave it out")
+    with naming_file(path.name):
+        table = read_table(path)
+        p, q = (np.stack([column_numbers(table, name, Column(name))[:, 0] for name in names]) for names in COLUMNS)
+        for field, values, good in (("pr_before, pr_after", p, (p > 0) & (p <= 1)),
+                                    ("q_before_uV, q_after_uV", q, q > 0)):
+            if not good.all():
+                row = int(np.argwhere(~good.all(0))[0, 0])
+                raise InputError(f"{field}, row {row + 1}", values[:, row].tolist(), "0 < P <= 1 and q > 0",
+                                 "leave the row out")
+    change, before = np.log(p[1] / p[0]), np.minimum(p[0], HIGHEST_P)
+    return Cells(*(jnp.asarray(x) for x in (before, change + np.log(q[1] / q[0]), change)))
 
 
 def fitted(cells: Cells, weight: np.ndarray | None = None):
@@ -88,6 +104,16 @@ def errors(cells: Cells, prediction) -> dict[str, np.ndarray]:
     """|error of ln P'/P| of every synapse, of the fitted rule and of the baselines."""
     named = {"fitted rule": prediction} | {name: rule(cells.p, cells.total) for name, rule in BASELINES.items()}
     return {name: np.abs(np.asarray(value - cells.change)) for name, value in named.items()}
+
+
+def score(held: Cells, model: Split, spread: dict[str, float]) -> dict[str, float]:
+    """Log-likelihood of held-back synapses under rule and baselines, each with its scatter in the fitted ones."""
+    found = {}
+    for name, error in errors(held, held.predict(model)).items():
+        found[name] = float(jnp.sum(likelihoods.gaussian(error, 0.0, spread[name])))
+        print(f"--score, {name}: log-likelihood {found[name]:.3f}, mean |error of ln P'/P| {error.mean():.3f} "
+              f"(n = {error.size})")
+    return found
 
 
 def recovery(cells: Cells, fit, sets: int = 20) -> tuple[float, float]:
@@ -125,6 +151,10 @@ def main() -> None:
     """Fit, predict each synapse from the others, and write the table."""
     given = recordings(__doc__.splitlines()[0], [FILE])
     with jax.enable_x64(True):
+        held, known = held_back(given, read), kept(given, HERE)
+        if known is not None:
+            score(held, fix(Split(jnp.asarray(0.5), jnp.asarray(0.1)), known["rule"]), known["spread"])
+            return
         cells = read(given.data / FILE)
         fit, prediction = fitted(cells), left_out(cells)
         print(fit.summary())
@@ -133,11 +163,11 @@ def main() -> None:
             paired = found["fitted rule"] - error
             print(f"{name:<18} mean |error of ln P'/P| {error.mean():.3f}; rule minus this {paired.mean():+.3f} "
                   f"+- {paired.std(ddof=1) / np.sqrt(paired.size):.3f} (SEM, n = {paired.size})")
-        if given.score:
-            held = read(given.score)
-            for name, error in errors(held, held.predict(fit.model)).items():
-                print(f"--score, {name}: mean |error of ln P'/P| {error.mean():.3f} (n = {error.size})")
-            print(f"--score, log-likelihood of the rule {float(jnp.sum(held(fit.model))):.3f}")
+        spread = {name: float(np.sqrt(np.mean(error**2)))
+                  for name, error in errors(cells, cells.predict(fit.model)).items()}
+        keep(given, HERE, {"rule": parameters(fit.model), "spread": spread})
+        if held is not None:
+            score(held, fit.model, spread)
         ratio, inside = recovery(cells, fit)
         draw(cells, prediction, fit)
     where, mean = "Larkman et al. 1992", {name: float(error.mean()) for name, error in found.items()}

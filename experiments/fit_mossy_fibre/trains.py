@@ -1,7 +1,6 @@
 """What the fit of mossy fibre trains reads and predicts: sweeps, protocols, mean release, and the calcium pair."""
 
 import csv
-import gzip
 import re
 from pathlib import Path
 
@@ -10,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood, likelihoods
+from retrojax.fit.data import read_table
+from retrojax.fit.data_protocols import protocols_by_label
 from retrojax.numerics import Draws
 from retrojax.parts import ResidualCalciumRelease
 
@@ -97,27 +99,53 @@ def read_pair(path: Path) -> Pair:
 
 
 def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]:
-    """Protocol -> amplitudes [sweeps, 10] with not-a-number where missing, for the protocols that are known."""
-    with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
-        rows = list(csv.DictReader(file))
-    for label in sorted({row["protocol"] for row in rows} - set(protocols)):
-        print(f"sweeps of protocol {label} are left out: say what it means with --protocols FILE")
-    found: dict[str, list] = {}
-    for row in rows:
-        if row["protocol"] in protocols:
-            found.setdefault(row["protocol"], []).append([float(row.get(f"r{k}") or "nan") for k in range(1, 11)])
-    # exact zeros are missing, as the authors treat them
-    return {label: np.where(np.array(x) > 0, x, np.nan) for label, x in sorted(found.items())}
+    """Protocol -> amplitudes [sweeps, pulses], ten pulses at least, not-a-number where missing.
+
+    **Raises** `InputError` for a column that is missing, an amplitude that is no number, and no protocol that is known.
+    """
+    with naming_file(path.name):
+        table = read_table(path)
+        for name in ("protocol", "r1"):
+            if name not in table:
+                raise InputError(name, "absent", "columns protocol, r1, r2, ...", "add the column")
+        labels = table["protocol"]
+        if unknown := sorted(set(labels) - set(protocols)):
+            if set(unknown) == set(labels):
+                raise InputError("protocol", unknown[0], ", ".join(protocols),
+                                 "say what it means with --protocols FILE (label, intervals in ms)")
+            print(f"sweeps of protocol {', '.join(unknown)} are left out: say what it means with --protocols FILE")
+        count = max(10, *(1 + len(protocols[label]) for label in labels if label in protocols))
+        blank = [""] * len(labels)
+        rows = np.array([[_amplitude(text, f"r{k}, row {number + 1}") for number, text in
+                          enumerate(table.get(f"r{k}", blank))] for k in range(1, count + 1)]).T
+        found = {}
+        for label in sorted(set(labels) & set(protocols)):
+            x = rows[np.array(labels) == label]
+            x[:, 1 + len(protocols[label]) :] = np.nan
+            # exact zeros are missing, as the authors treat them
+            found[label] = np.where(x > 0, x, np.nan)
+        return found
+
+
+def _amplitude(text: str | None, field: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(field, text, "a number, or nothing where missing", "correct the row") from None
 
 
 def named_protocols(path: Path | None) -> dict[str, list[float]]:
-    """Label -> intervals [ms] from a table with a header: label first, and intervals as `4 x 50, 10` or `50;50;10`.
+    """Label -> intervals [ms]. Either of two forms:
 
-    Where rows have as many fields as the header, the column whose name holds `interval` counts, else all but the label.
+    - spike times, as `protocols_by_label` reads them;
+    - a table with a header: label first, and intervals as `4 x 50, 10` or `50;50;10`. Where rows have as many fields
+      as the header, the column whose name holds `interval` counts, else all but the label.
     """
     if path is None:
         return {}
-    lines = [line.strip().strip("|") for line in path.open() if line.strip()]
+    lines = [line.strip().strip("|") for line in path.read_text().splitlines() if line.strip()]
+    if path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in lines[0]:
+        return {label: np.diff(known.protocol().pre).tolist() for label, known in protocols_by_label(path).items()}
     header, *rows = csv.reader(lines, skipinitialspace=True, delimiter="|" if "|" in lines[0] else ",")
     column = next((number for number, name in enumerate(header) if "interval" in name), None)
     found = {}
@@ -132,11 +160,12 @@ def named_protocols(path: Path | None) -> dict[str, list[float]]:
 
 def observed(sweeps: dict[str, np.ndarray], protocols: dict[str, list[float]]) -> Likelihood:
     """The sweeps as a likelihood, one observation per pulse of a protocol, grouped by protocol."""
-    gaps = np.stack([np.pad(protocols[name], (0, 9 - len(protocols[name])), mode="edge") for name in sweeps])
+    pulses = next(iter(sweeps.values())).shape[1]
+    gaps = np.stack([np.pad(protocols[name], (0, pulses - 1 - len(protocols[name])), mode="edge") for name in sweeps])
     count = np.stack([np.sum(~np.isnan(x), 0) for x in sweeps.values()]).astype(float)
     sums = [np.stack([np.nansum(f(x), 0) for x in sweeps.values()]) for f in (lambda x: x, np.log)]
     cells = Cells(*(jnp.asarray(x) for x in (count, *(s / np.maximum(count, 1) for s in sums), gaps)))
-    return Likelihood(cells, tuple(np.repeat(list(sweeps), 10).tolist()), (count > 0).ravel().astype(float))
+    return Likelihood(cells, tuple(np.repeat(list(sweeps), pulses).tolist()), (count > 0).ravel().astype(float))
 
 
 def chi2(model: Terminal, sweeps: dict[str, np.ndarray]) -> float:

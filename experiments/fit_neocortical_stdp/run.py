@@ -28,9 +28,10 @@ import matplotlib
 import numpy as np
 
 from retrojax.fit import FitResult, Problem, fit
+from retrojax.fit.spec import double, fix
 from retrojax.fit.stdp_rules import RULES
-from retrojax.io.pairing_table import pairing_problem, read_pairing_table
-from retrojax.testing import Recordings, Target, holds, recordings, write_targets
+from retrojax.io.pairing_table import PairingRow, pairing_problem, read_pairing_table
+from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -58,26 +59,20 @@ def fit_all(problem: Problem, name: str, pathways: int, start: FitResult) -> Fit
     return fit(problem, model, spec, starts=6, screen=4, key=jax.random.key(KEY), max_steps=40, recovery=0)
 
 
-def chi2(result: FitResult, problem: Problem) -> float:
-    """Misfit of fitted parameters to other rows, without refitting."""
-    return float(np.sum(((np.asarray(problem.predict(result.model)) - problem.mean) / problem.sem) ** 2))
-
-
-def score(given: Recordings, fits: dict[str, FitResult], pathways: tuple[str, ...], fitted: Problem) -> None:
-    """Chi2 of every rule on a held-back file beside the two simplest answers."""
-    rows = read_pairing_table(given.score, given.protocols)
+def score(rows: list[PairingRow], models: dict, pathways: tuple[str, ...], constant: float) -> dict[str, float]:
+    """Chi2 of every rule on held-back rows beside the two simplest answers."""
     used = [row for row in rows if row.pathway in pathways]
-    print(f"--score {given.score.name}: {len(used)} of {len(rows)} rows are of fitted pathways")
+    print(f"--score: {len(used)} of {len(rows)} rows are of fitted pathways")
     if not used:
-        return
+        return {}
     problem = pairing_problem(used, pathways, "none")
     z = lambda guess: float(np.sum(((guess - problem.mean) / problem.sem) ** 2))  # noqa: E731
-    constant = np.average(fitted.mean, weights=fitted.sem**-2.0)
-    scores = {name: chi2(result, problem) for name, result in fits.items()}
+    scores = {name: z(np.asarray(problem.predict(model))) for name, model in models.items()}
     scores |= {"no change": z(1.0), "mean of fitted rows": z(constant)}
     constant_part = float(np.sum(np.log(2 * np.pi * problem.sem**2)))
     for name, value in scores.items():
-        print(f"  {name:<20} chi2 {value:9.2f}   log-likelihood {-(value + constant_part) / 2:9.2f}")
+        print(f"--score, {name}: log-likelihood {-(value + constant_part) / 2:.2f}, chi2 {value:.2f}")
+    return scores
 
 
 def table(layer_5: dict[str, FitResult], everything: dict[str, FitResult]) -> None:
@@ -142,6 +137,12 @@ def main() -> None:
     """Fit, print, draw, score."""
     given = recordings(__doc__.splitlines()[0], [TABLE])
     with jax.enable_x64(True):
+        held, known = held_back(given, read_pairing_table), kept(given, HERE)
+        if known is not None:
+            models = {name: fix(double(RULES[name](len(known["pathways"]))[0]), values)
+                      for name, values in known["rules"].items()}
+            score(held, models, tuple(known["pathways"]), known["mean"])
+            return
         rows = read_pairing_table(given.data / TABLE)
         pathways = tuple(dict.fromkeys([*LAYER_5, *(row.pathway for row in rows)]))
         layer_5, everything = {}, {}
@@ -155,8 +156,12 @@ def main() -> None:
                   f"{layer_5[name].wall_s:.0f} and {everything[name].wall_s:.0f} s", flush=True)
         table(layer_5, everything)
         draw(many, everything)
-        if given.score is not None:
-            score(given, everything, pathways, many)
+        models = {name: result.model for name, result in everything.items()}
+        mean = float(np.average(many.mean, weights=many.sem**-2.0))
+        keep(given, HERE, {"rules": {name: parameters(model) for name, model in models.items()},
+                           "pathways": pathways, "mean": mean})
+        if held is not None:
+            score(held, models, pathways, mean)
         write_targets(requirements(layer_5, everything), HERE)
 
 

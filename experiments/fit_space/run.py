@@ -11,7 +11,6 @@ From a steady profile only sqrt(k/D) and Q/D can be known, because c = Q exp(-r 
 else: those two are fitted and covered, and the report on all three must call D and k undetermined.
 """
 
-import csv
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -22,10 +21,12 @@ import matplotlib
 import numpy as np
 import optimistix
 
+from retrojax.errors import InputError, naming_file
+from retrojax.fit.data import Column, column_numbers, column_texts, read_table
 from retrojax.fit.identify import identify
 from retrojax.fit.spec import Parameter, Transform
 from retrojax.space import point_response, point_steady
-from retrojax.testing import Target, holds, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -49,15 +50,23 @@ class Layout(NamedTuple):
     place: np.ndarray
 
 
-def read_branches(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+def read_branches(path: Path, protocols: Path | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
     """(position [um], is excitatory) of the synapses of every branch that has enough of them."""
+    if protocols is not None:
+        raise InputError("--protocols", str(protocols), "nothing: branches have no protocol label", "leave it out")
     branches: dict[str, list[tuple[float, bool]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            branches.setdefault(row["branch"], []).append(
-                (float(row["um_along_branch"]), row["synapse_type"].startswith("exc")))
+    with naming_file(path.name):
+        table = read_table(path)
+        place = column_numbers(table, "um_along_branch", Column("um_along_branch"))[:, 0].tolist()
+        names, kinds = (column_texts(table, name, Column(name)) for name in ("branch", "synapse_type"))
+    for name, x, kind in zip(names, place, kinds, strict=True):
+        branches.setdefault(name, []).append((x, kind.startswith("exc")))
     arrays = [(np.array([x for x, _ in rows]), np.array([e for _, e in rows])) for rows in branches.values()]
-    return [pair for pair in arrays if pair[0].size >= SITES + SOURCES and pair[1].sum() >= SOURCES]
+    found = [pair for pair in arrays if pair[0].size >= SITES + SOURCES and pair[1].sum() >= SOURCES]
+    if not found:
+        raise InputError("branch", f"{len(arrays)} branches", f"one with {SITES + SOURCES} synapses, {SOURCES} of them "
+                         "excitatory", "give a longer branch", path.name)
+    return found
 
 
 def draw_layout(branches, rng: np.random.Generator) -> Layout:
@@ -134,22 +143,28 @@ def draw(layout: Layout, data: np.ndarray, estimate: np.ndarray, relative: np.nd
     figure.savefig(HERE / "profiles_and_errors.png", dpi=130)
 
 
-def score(branches, estimate: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> None:
+def score(branches, estimate: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Parameters fitted on the first data set, on new profiles at held-back layouts: chi2 per point."""
-    layouts = [draw_layout(branches, rng) for _ in range(50)]
-    distance = np.stack([layout.distance for layout in layouts])
-    clean = np.asarray(jax.vmap(over_time, (None, 0))(jnp.asarray(truth), distance))
+    rng = np.random.default_rng(10)
+    distance = np.stack([draw_layout(branches, rng).distance for _ in range(50)])
+    fitted, start, clean = (np.asarray(jax.vmap(over_time, (None, 0))(jnp.asarray(u), distance))
+                            for u in (estimate, START, truth))
     data = clean + NOISE * rng.standard_normal(clean.shape)
-    fitted = np.asarray(jax.vmap(over_time, (None, 0))(jnp.asarray(estimate), distance))
-    start = np.asarray(jax.vmap(over_time, (None, 0))(jnp.asarray(START), distance))
-    print("--score, chi2 per point on 50 clusters of the held-back layouts: " + ", ".join(
-        f"{name} {np.mean(((data - guess) / NOISE) ** 2):.3f}" for name, guess in
-        (("fitted", fitted), ("start of the fit", start), ("mean", data.mean()), ("no messenger", 0.0))))
+    found = {}
+    for name, guess in (("fitted", fitted), ("start of the fit", start), ("mean", data.mean()), ("no messenger", 0.0)):
+        found[name] = float(np.mean(((data - guess) / NOISE) ** 2))
+        print(f"--score, {name}: chi2 per point {found[name]:.3f} on 50 clusters of {len(branches)} branches")
+    return found
 
 
 def main() -> None:
     """400 data sets over time, 400 steady ones, and the report on what a steady profile cannot say."""
     given = recordings(__doc__.splitlines()[0], [TABLE])
+    held, known = held_back(given, read_branches), kept(given, HERE)
+    if known is not None:
+        with jax.enable_x64(True):
+            score(held, np.array(known["estimate"]), np.array(known["truth"]))
+        return
     rng = np.random.default_rng(9)
     branches = read_branches(given.data / TABLE)
     layouts = [draw_layout(branches, rng) for _ in range(SETS)]
@@ -166,8 +181,9 @@ def main() -> None:
         elsewhere = np.roll(distance, 1, axis=0)
         target, fitted, start = (np.asarray(jax.vmap(over_time)(x, elsewhere)) for x in (truth, u, 0 * truth + START))
         fitted_misfit, start_misfit = (float(np.mean(((x - target) / NOISE) ** 2)) for x in (fitted, start))
-        if given.score is not None:
-            score(read_branches(given.score), u[0], truth[0], rng)
+        keep(given, HERE, {"estimate": u[0].tolist(), "truth": truth[0].tolist()})
+        if held is not None:
+            score(held, u[0], truth[0])
         draw(layouts[0], data[0], u[0], (u - truth) / sd, TIME_NAMES)
     over, at_rest = covered(u, sd, truth), covered(v, v_sd, in_steady_terms(truth))
     for names, spread, error in ((TIME_NAMES, sd, u - truth), (STEADY_NAMES, v_sd, v - in_steady_terms(truth))):

@@ -1,7 +1,5 @@
 """Sizes of the same synapses over weeks: what is read, and the likelihood of a drift with two time scales and noise."""
 
-import csv
-import gzip
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from retrojax.errors import naming_file
 from retrojax.fit import Likelihood
+from retrojax.fit.data import Column, column_numbers, column_texts, read_table
 
 FOLDS = 4
 MOST_PATTERNS = 64
@@ -18,13 +18,14 @@ MOST_PATTERNS = 64
 
 
 class Imaged(NamedTuple):
-    """ln size [synapses, sessions], not-a-number where absent; `presence` (1, 0, or not-a-number where not imaged);
-    `fold` of each synapse, whole dendrites together; `day` of each session."""
+    """ln size [synapses, sessions] less `mean`, not-a-number where absent; `presence` (1, 0, or not-a-number where not
+    imaged); `fold` of each synapse, whole dendrites together; `day` of each session."""
 
     log_size: np.ndarray
     presence: np.ndarray
     fold: np.ndarray
     day: np.ndarray
+    mean: float
 
 
 class Drift(eqx.Module):
@@ -89,22 +90,34 @@ def swept(matrix):
     return -matrix, log_det
 
 
-def read(path: Path, cell_type: str) -> Imaged:
-    """The synapses of one type of cell, ln size less its mean over all of them."""
-    with (gzip.open(path, "rt") if path.suffix == ".gz" else path.open()) as file:
-        rows = [row for row in csv.DictReader(file) if row["cell_type"] == cell_type]
-    synapses = sorted({(row["dendrite"], int(row["synapse"])) for row in rows})
-    days = sorted({float(row["day"]) for row in rows})
-    number, column = ({key: i for i, key in enumerate(keys)} for keys in (synapses, days))
+def read(path: Path, cell_type: str, mean: float | None = None) -> Imaged | None:
+    """The synapses of one type of cell; ln size less `mean`, by default their own. None where there are none.
+
+    **Raises** `InputError` for a missing column or a value that is no number.
+    """
+    with naming_file(path.name):
+        table = read_table(path)
+        names = ("cell_type", "dendrite", "synapse")
+        kinds, dendrite, number = (column_texts(table, name, Column(name)) for name in names)
+        day, present, weight = (column_numbers(table, name, Column(name))[:, 0]
+                                for name in ("day", "present", "weight_norm"))
+    mine = [k for k, kind in enumerate(kinds) if kind == cell_type]
+    if not mine:
+        return None
+    synapses, days = sorted({(dendrite[k], number[k]) for k in mine}), sorted({float(day[k]) for k in mine})
+    row_of, column_of = ({key: i for i, key in enumerate(keys)} for keys in (synapses, days))
     log_size, presence = (np.full((len(synapses), len(days)), np.nan) for _ in range(2))
-    for row in rows:
-        place = number[row["dendrite"], int(row["synapse"])], column[float(row["day"])]
-        presence[place] = float(row["present"])
-        if presence[place] and float(row["weight_norm"]) > 0:
-            log_size[place] = np.log(float(row["weight_norm"]))
-    dendrites = sorted({dendrite for dendrite, _ in synapses})
-    fold = np.array([dendrites.index(dendrite) % FOLDS for dendrite, _ in synapses])
-    return Imaged(log_size - np.nanmean(log_size), presence, fold, np.array(days))
+    for k in mine:
+        place = row_of[dendrite[k], number[k]], column_of[float(day[k])]
+        presence[place] = present[k]
+        if present[k] and weight[k] > 0:
+            log_size[place] = np.log(weight[k])
+    if np.isnan(log_size).all():
+        return None
+    dendrites = sorted({name for name, _ in synapses})
+    fold = np.array([dendrites.index(name) % FOLDS for name, _ in synapses])
+    mean = float(np.nanmean(log_size)) if mean is None else mean
+    return Imaged(log_size - mean, presence, fold, np.array(days), mean)
 
 
 def likelihood(data: Imaged) -> Likelihood:
@@ -112,7 +125,8 @@ def likelihood(data: Imaged) -> Likelihood:
     there = ~np.isnan(data.log_size)
     patterns, which = np.unique(there, axis=0, return_inverse=True)
     # padded with patterns that nobody shows, so that all sets of synapses use one compiled solve
-    patterns = np.concatenate([patterns, np.zeros((MOST_PATTERNS - len(patterns), there.shape[1]))])
+    spare = max(0, MOST_PATTERNS - len(patterns))
+    patterns = np.concatenate([patterns, np.zeros((spare, there.shape[1]))])
     x = np.nan_to_num(data.log_size)
     count = np.zeros((FOLDS, len(patterns)))
     scatter = np.zeros((FOLDS, len(patterns), there.shape[1], there.shape[1]))

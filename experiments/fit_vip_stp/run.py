@@ -15,24 +15,35 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import least_squares
 
+from retrojax.errors import InputError
 from retrojax.fit.batch import best_starts, compile_batch, linear_amplitude
-from retrojax.fit.data import Column, read_csv
+from retrojax.fit.data import Column, read_csv, read_table
 from retrojax.fit.trains import train_responses
 from retrojax.parts import TsodyksMarkram
-from retrojax.testing import Target, holds, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets
 
 FILE = "stp_vip_mcfarlan2024/epsp_trains_by_cell.csv"
 PAPER = "McFarlan et al. 2024"
 FITTED_HZ, PREDICTED_HZ = (2, 10, 20, 40), (5, 30, 50)
 LOW, HIGH = np.log([1e-3, 1.0, 1.0]), np.log([1.0, 5000.0, 5000.0])  # U, tau_rec [ms], tau_fac [ms]
 STARTS, SD_FLOOR_MV = 16, 0.05
+POOLED, HERE = "all cells", Path(__file__).parent
 
 
 def read(path: Path, protocols: Path | None = None) -> dict[str, dict[str, np.ndarray]]:
-    """Per cell: spike times [ms], amplitudes and SD [mV], each [rate, pulse]; and the rates [Hz]."""
+    """Per cell: spike times [ms], amplitudes and SD [mV], each [rate, pulse]; and the rates [Hz].
+
+    With `protocols`, a file that has no `frequency_hz` names its trains in a column `protocol`. **Raises** `InputError`
+    as `read_csv`, and for a train of fewer than five spikes.
+    """
     value, sd = (Column(tuple(f"{name}{k}_V" for k in range(1, 6)), "V", "mV") for name in ("epsp", "sd"))
-    when = {"rate": Column("frequency_hz", "Hz")} if protocols is None else {"label": Column("protocol")}
+    labelled = protocols is not None and "frequency_hz" not in read_table(path)
+    when = {"label": Column("protocol")} if labelled else {"rate": Column("frequency_hz", "Hz")}
     data = read_csv(path, {"value": value, "sem": sd, "cell": Column("cell"), **when}, protocols)
+    for number, protocol in enumerate(data.protocols):
+        if protocol.pre.size < 5:
+            raise InputError(f"row {number + 1}, protocol", f"{protocol.pre.size} spikes", "five, one for each EPSP",
+                             "correct the protocol", path.name)
     # a protocol repeated over sweeps was averaged over them: its first five spikes are one sweep
     t = np.stack([protocol.pre[:5] for protocol in data.protocols])
     table = {"hz": np.round(1e3 / np.diff(t[:, :2])[:, 0], 6), "t": t, "y": data.values,
@@ -67,8 +78,9 @@ def numpy_residuals(u, row):
 
 def constant_loss(row) -> float:
     """Loss of a train without plasticity, its amplitude free at every rate."""
-    amplitude = linear_amplitude(jnp.ones_like(row["y"]), row["y"], 1 / row["sd"])
-    return float(np.sum(((row["y"] - np.asarray(amplitude)[:, None]) / row["sd"]) ** 2))
+    weight = row["sd"] ** -2
+    amplitude = np.sum(weight * row["y"], 1) / np.sum(weight, 1)
+    return float(np.sum(((row["y"] - amplitude[:, None]) / row["sd"]) ** 2))
 
 
 def loss(u, row) -> float:
@@ -84,6 +96,21 @@ def at(row, rates):
 def with_scipy(u0, row) -> float:
     """Best loss over the starts."""
     return min(2 * least_squares(numpy_residuals, u, args=(row,), bounds=(LOW, HIGH)).cost for u in u0)
+
+
+def score(held, fitted: dict[str, list[float]]) -> dict[str, float]:
+    """Loss of held-back trains: parameters of their own cell, where it was fitted, or of all cells; only the amplitude
+    of each train is free, as in the fit."""
+    pooled = np.array(fitted[POOLED])
+    names = "own parameters, else those of all cells", "one set of parameters for all cells", "constant train"
+    losses = {cell: (loss(np.array(fitted.get(cell, pooled)), row), loss(pooled, row), constant_loss(row))
+              for cell, row in held.items()}
+    found = dict(zip(names, np.sum(list(losses.values()), 0).tolist(), strict=True))
+    trains = sum(len(row["hz"]) for row in held.values())
+    print(f"--score: {trains} trains of {len(held)} cells, {sum(cell in fitted for cell in held)} of them fitted")
+    for name, value in found.items():
+        print(f"--score, {name}: loss {value:.2f}")
+    return found
 
 
 def draw(cells, found, folder: Path) -> None:
@@ -109,6 +136,10 @@ def draw(cells, found, folder: Path) -> None:
 def main() -> None:
     """Fit, time, predict, and score another file if one is given."""
     given = recordings(__doc__.splitlines()[0], [FILE])
+    back, known = held_back(given, read), kept(given, HERE)
+    if known is not None:
+        score(back, known)
+        return
     cells = read(given.data / FILE)
     rng = np.random.default_rng(0)
     u0 = rng.uniform(LOW, HIGH, (STARTS, 3))
@@ -132,18 +163,16 @@ def main() -> None:
     for name, u, b, o, f in zip(cells, np.exp(found), best, ours, flat, strict=True):
         print(f"  {name}: U {u[0]:.3f}, tau_rec {u[1]:6.0f} ms, tau_fac {u[2]:6.0f} ms, loss {b:6.2f}; "
               f"predicted rates {o:6.2f}, constant train {f:6.2f}")
-    draw(cells, found, Path(__file__).parent)
-    if given.score is not None:
-        own = dict(zip(cells, found, strict=True))
-        rows = read(given.score, given.protocols)
-        total = np.sum([(loss(own.get(c, pooled), r), loss(pooled, r), constant_loss(r)) for c, r in rows.items()], 0)
-        print(f"score {given.score.name}: {len(rows)} cells, {sum(c in own for c in rows)} of them fitted; loss "
-              f"{total[0]:.2f}; one set of parameters for all cells {total[1]:.2f}; constant train {total[2]:.2f}")
+    draw(cells, found, HERE)
+    fitted = {name: u.tolist() for name, u in zip([*cells, POOLED], [*found, pooled], strict=True)}
+    keep(given, HERE, fitted)
+    if back is not None:
+        score(back, fitted)
     write_targets([
         Target("cells whose loss is not above SciPy's by 1e-4", PAPER, 17, 0, int(sum(best <= theirs * 1.0001))),
         holds("run time at least 20 times shorter than SciPy's", PAPER, scipy_s >= 20 * solved.wall_s),
         holds("predicted rates beat a constant train in >= 15 cells", PAPER, sum(ours < flat) >= 15),
-    ], Path(__file__).parent)
+    ], HERE)
 
 
 if __name__ == "__main__":
