@@ -12,6 +12,9 @@ from retrojax.fit.report import FitReport
 UNEVEN = 0.01
 """Ranks less probable than this are called uneven."""
 
+ENOUGH = 20
+"""Synthetic data sets below which even ranks say nothing."""
+
 WIDTH = 110
 """Columns of the tables where the output is no terminal."""
 
@@ -135,7 +138,8 @@ def _recovery(report: FitReport) -> str:
     each = found["parameters"].values()
     within = np.mean([p["within_68"] for p in each])
     uneven = [path for path, p in found["parameters"].items() if p["rank_p"] < UNEVEN]
-    ranks = "ranks of the truth are even" if not uneven else f"ranks of the truth are uneven for {', '.join(uneven)}"
+    even = "ranks of the truth are even" if found["sets"] >= ENOUGH else f"ranks can be judged from {ENOUGH} sets on"
+    ranks = f"ranks of the truth are uneven for {', '.join(uneven)}" if uneven else even
     if uneven and found["priors"] and found["truth"] == "fitted":
         ranks += " (priors pull the sets towards their means: `report.recover: priors` is the test for them)"
     return (f"Recovery from {found['sets']} synthetic data sets: {100 * found['fitted_as_well_as_truth']:.0f} % fitted "
