@@ -131,10 +131,10 @@ def _astrocytes(data: xr.Dataset, most: int = 6) -> Figure:
     domain = data.astrocyte_domain.isel(z=data.sizes["z"] // 2).values
     peak = np.where(domain >= 0, calcium.max(axis=0)[np.maximum(domain, 0)], np.nan)
     image = panels["domains"].pcolormesh(data.x, data.y, peak.T, cmap="viridis", vmin=0, rasterized=True)
-    for axis, (one, two) in enumerate(((domain[1:], domain[:-1]), (domain[:, 1:], domain[:, :-1]))):
-        where = np.argwhere(one != two)
-        panels["domains"].plot(data.x.values[where[:, 0]] + (axis == 0) * _half(data.x),
-                               data.y.values[where[:, 1]] + (axis == 1) * _half(data.y), ",", color="white")
+    x, y, half = data.x.values, data.y.values, (_half(data.x), _half(data.y))
+    right, above = np.nonzero(domain[1:] != domain[:-1]), np.nonzero(domain[:, 1:] != domain[:, :-1])
+    panels["domains"].vlines(x[right[0]] + half[0], y[right[1]] - half[1], y[right[1]] + half[1], "white", lw=0.8)
+    panels["domains"].hlines(y[above[1]] + half[1], x[above[0]] - half[0], x[above[0]] + half[0], "white", lw=0.8)
     panels["domains"].set(xlabel="x (um)", ylabel="y (um)", aspect="equal", title="Domains, by peak calcium")
     figure.colorbar(image, ax=panels["domains"], label="calcium (uM)", shrink=0.8)
     return figure
