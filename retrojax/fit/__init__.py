@@ -5,6 +5,7 @@ from retrojax.fit.compare import compare as compare
 from retrojax.fit.config import FitConfig as FitConfig, build as build
 from retrojax.fit.estimator import PlasticityRegressor as PlasticityRegressor
 from retrojax.fit.fitting import fit as fit
+from retrojax.fit.hierarchical import Population as Population, fit_population as fit_population
 from retrojax.fit.maximise import (
     Likelihood as Likelihood,
     MaximumLikelihood as MaximumLikelihood,
@@ -15,9 +16,17 @@ from retrojax.fit.problem import PairOutcome as PairOutcome, Problem as Problem
 from retrojax.fit.profile import profile as profile
 from retrojax.fit.result import FitResult as FitResult
 from retrojax.fit.spec import Parameter as Parameter, Spec as Spec, Transform as Transform
+from retrojax.fit.stochastic import (
+    Descent as Descent,
+    descend as descend,
+    least_squares_likelihood as least_squares_likelihood,
+    report_descent as report_descent,
+    start_descent as start_descent,
+)
 
 __all__ = [
-    "FitConfig", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter", "PlasticityRegressor",
-    "Problem", "Spec", "Transform", "build", "compare", "fit", "likelihoods", "maximise", "profile",
-    "sample_posterior",
+    "Descent", "FitConfig", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
+    "PlasticityRegressor", "Population", "Problem", "Spec", "Transform", "build", "compare", "descend", "fit",
+    "fit_population", "least_squares_likelihood", "likelihoods", "maximise", "profile", "report_descent",
+    "sample_posterior", "start_descent",
 ]
