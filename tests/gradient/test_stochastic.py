@@ -106,10 +106,12 @@ def test_adam_reaches_the_least_squares_optimum_of_the_pairing_fit(x64):
     points, model, spec = build(FitConfig.model_validate(yaml.safe_load(config.read_text())))
     squares = fit(points, model, spec, starts=8, key=jax.random.key(0), recovery=0)
     data = least_squares_likelihood(points)
-    method = optax.adam(optax.cosine_decay_schedule(0.1, 1500))
+    # c_plus drifts to 0 along a valley: a schedule of 1,500 steps ends on the way there, at a loss of 4.70
+    method = optax.adam(optax.cosine_decay_schedule(0.1, 4000))
     # the starts that least squares kept after its screening
     descent = start_descent(spec, method, starts=8, key=jax.random.key(0))
     kept = jnp.log(jnp.asarray(squares.starts.initial))
-    found = report_descent(data, model, spec, descend(data, model, spec, method, descent._replace(u=kept), 1500))
+    done = descend(data, model, spec, method, descent._replace(u=kept), 4000, patience=4000)
+    found = report_descent(data, model, spec, done)
     constant = np.sum(np.log(2 * np.pi * points.sem**2))
     assert -2 * found.log_likelihood - constant < 1.01 * squares.loss
