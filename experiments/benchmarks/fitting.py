@@ -24,7 +24,7 @@ import numpy as np
 import scipy.optimize
 
 import retrojax
-from retrojax.engine.events import stack_tables
+from retrojax.engine.events import instants, stack_tables
 from retrojax.fit.gradient import loss_and_gradient, plan_gradient
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
@@ -85,9 +85,8 @@ def gradient_cost(name: str, problem: Problem, rule: str, mode: str, required) -
     first, wall = seconds(loss_and_gradient(problem, model, spec, plan), u)
     limit = required(len(spec))
     line(name, rule=rule, parameters=len(spec), conditions=problem.mean.size, compile_s=first - wall, wall_s=wall,
-         events=problem.predict.tables.whole.shape[-1] + problem.predict.tables.pre_entry.shape[-1],
-         value_s=value_s, ratio=wall / value_s, required=limit, ok=wall / value_s <= limit,
-         predicted_bytes=plan.memory_bytes)
+         events=instants(problem.predict.tables), value_s=value_s, ratio=wall / value_s, required=limit,
+         ok=wall / value_s <= limit, predicted_bytes=plan.memory_bytes)
 
 
 def synthetic(conditions: int, events: int) -> Problem:
@@ -103,7 +102,7 @@ def synthetic(conditions: int, events: int) -> Problem:
 def memory() -> None:
     """Bytes of temporaries of the compiled reverse pass against its length."""
     model, spec = RULES["unified"](1)
-    sizes: tuple[int, ...] = (500, 2000, 8000)
+    sizes: tuple[int, ...] = (500, 1000, 2000, 4000, 8000)
     held, predicted = [], []
     for events in sizes:
         problem = synthetic(16, events)

@@ -9,7 +9,7 @@ in float32 as at its start, and coincident spikes compare equal.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -111,43 +111,84 @@ def run_events(
 
     Differentiable in every parameter, the calcium delay included (its landings are sorted into the table inside).
     """
-    elapsed, flags = with_landings(table, synapse.spine.delay)
-
     def body(rows, entry):
         gap, spikes = entry
         rows, transmitted = touch(synapse, rows, gap, spikes, draws)
         return rows, None if observe is None else observe(unpack(synapse, rows), transmitted)
 
-    if stretch is not None:
-        return unpack(synapse, scan_in_stretches(body, pack(state), (elapsed, flags), stretch)), None
-    rows, seen = jax.lax.scan(body, pack(state), (elapsed, flags))
-    return unpack(synapse, rows), seen
+    delay = synapse.spine.delay
+    if stretch is None:
+        rows, seen = jax.lax.scan(body, pack(state), with_landings(table, delay))
+        return unpack(synapse, rows), seen
+    rows = scan_in_stretches(body, pack(state), lambda place: next_instants(table, delay, place, stretch),
+                             Place.start(table), instants(table), stretch)
+    return unpack(synapse, rows), None
+
+
+class Place(NamedTuple):
+    """Where a run stands in its table: entries and landings behind it, and the time reached (whole ms, rest [ms])."""
+
+    entries: Int[Array, ""]
+    landings: Int[Array, ""]
+    whole: Int[Array, ""]
+    fraction: Float[Array, ""]
+
+    @classmethod
+    def start(cls, table: SpikeTable) -> "Place":
+        """At 0 ms."""
+        zero = jnp.zeros((), jnp.int32)
+        return cls(zero, zero, zero, jnp.zeros((), table.fraction.dtype))
+
+
+def instants(table: SpikeTable) -> int:
+    """Instants of a run: entries and landings."""
+    return table.whole.shape[-1] + table.pre_entry.shape[-1]
 
 
 def with_landings(table: SpikeTable, delay: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    """Gaps [ms] and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in.
+    """Gaps [ms] and (landed, pre, post) flags of the table with the landings of presynaptic calcium sorted in."""
+    return next_instants(table, delay, Place.start(table), instants(table))[0]
 
-    A landing that ties with a spike sorts first: it is due before the hooks read.
+
+def next_instants(
+    table: SpikeTable, delay: Array, place: Place, count: int
+) -> tuple[tuple[Array, tuple[Array, Array, Array]], Place]:
+    """Gaps [ms] and (landed, pre, post) flags of the next `count` instants, and where the run stands after them.
+
+    Entries and landings of presynaptic calcium (`delay` [ms] after their spike) are each in order already, so the next
+    `count` of either hold the next `count` of both. A landing that ties with a spike sorts first: it is due before the
+    hooks read. Past the end of the table nothing happens and no time passes.
     """
-    from_entry = table.pre_entry
-    real = from_entry >= 0
+    end_whole, end_fraction = table.whole[-1], table.fraction[-1]
+    number = place.entries + jnp.arange(min(count, table.whole.shape[0]), dtype=jnp.int32)
+    some, entry = _within(number, table.whole)
+    # an entry past the end repeats the last one, without its spikes
+    entries = (table.whole[entry], table.fraction[entry], jnp.where(some, 1, 2), jnp.zeros_like(some),
+               some & table.pre[entry], some & table.post[entry])
+    number = place.landings + jnp.arange(min(count, table.pre_entry.shape[0]), dtype=jnp.int32)
+    some, spike = _within(number, table.pre_entry)
+    from_entry = table.pre_entry[spike]
     late = table.fraction[from_entry] + delay
     carry = jnp.floor(jax.lax.stop_gradient(late))
     whole = table.whole[from_entry] + carry.astype(jnp.int32)
     # a landing after the end of the run is not due; it sorts last and does nothing
-    end_whole, end_fraction = table.whole[-1], table.fraction[-1]
-    due = real & ((whole < end_whole) | ((whole == end_whole) & (late - carry <= end_fraction)))
-    keys = (
-        jnp.concatenate([jnp.where(due, whole, end_whole), table.whole]),
-        jnp.concatenate([jnp.where(due, late - carry, end_fraction), table.fraction]),
-        jnp.concatenate([jnp.where(due, 0, 2), jnp.ones_like(table.whole)]),
-    )
+    due = some & (from_entry >= 0) & ((whole < end_whole) | ((whole == end_whole) & (late - carry <= end_fraction)))
     none = jnp.zeros_like(due)
-    payload = (jnp.concatenate([due, jnp.zeros_like(table.pre)]), jnp.concatenate([none, table.pre]),
-               jnp.concatenate([none, table.post]))
-    whole, fraction, _, *flags = jax.lax.sort(keys + payload, num_keys=3)
-    before_whole, before = jnp.roll(whole, 1).at[0].set(0), jnp.roll(fraction, 1).at[0].set(0.0)
-    return (whole - before_whole).astype(fraction.dtype) + (fraction - before), (flags[0], flags[1], flags[2])
+    landings = (jnp.where(due, whole, end_whole), jnp.where(due, late - carry, end_fraction), jnp.where(due, 0, 2),
+                due, none, none)
+    both = tuple(jnp.concatenate(pair) for pair in zip(landings, entries, strict=True))
+    whole, fraction, kind, landed, pre, post = (x[:count] for x in jax.lax.sort(both, num_keys=3))
+    before_whole = jnp.concatenate([place.whole[None], whole[:-1]])
+    before = jnp.concatenate([place.fraction[None], fraction[:-1]])
+    gaps = (whole - before_whole).astype(fraction.dtype) + (fraction - before)
+    after = Place(place.entries + jnp.sum(kind == 1, dtype=jnp.int32),
+                  place.landings + jnp.sum(kind == 0, dtype=jnp.int32), whole[-1], fraction[-1])
+    return (gaps, (landed, pre, post)), after
+
+
+def _within(number: Array, column: Array) -> tuple[Array, Array]:
+    """Which of these numbers the column has, and the numbers cut to what it has."""
+    return number < column.shape[0], jnp.minimum(number, column.shape[0] - 1)
 
 
 def _micros(times_ms: Any, field: str) -> np.ndarray:

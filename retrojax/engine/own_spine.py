@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.events import SpikeTable, with_landings
+from retrojax.engine.events import Place, SpikeTable, instants, next_instants, with_landings
 from retrojax.engine.field_step import emit, sense, slow_change
 from retrojax.engine.kernel import flow, instant
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
@@ -86,7 +86,7 @@ def run_own_spine(
 
     Differentiable in every parameter. First order in the length of the gaps where a rule holds what it sensed.
     """
-    elapsed, flags = with_landings(table, synapse.spine.delay)
+    delay = synapse.spine.delay
 
     def body(carry, entry):
         rows, levels = carry
@@ -102,8 +102,10 @@ def run_own_spine(
         return (pack(slow_change(synapse, held, span)), tuple(now)), None
 
     silent = tuple(jnp.zeros_like(state.expression.q) for _ in messengers)
-    steps = (elapsed, flags)
-    if stretch is not None:
-        return unpack(synapse, scan_in_stretches(body, (pack(state), silent), steps, stretch)[0])
-    (rows, _), _ = jax.lax.scan(body, (pack(state), silent), steps)
+    start = (pack(state), silent)
+    if stretch is None:
+        rows = jax.lax.scan(body, start, with_landings(table, delay))[0][0]
+    else:
+        rows = scan_in_stretches(body, start, lambda place: next_instants(table, delay, place, stretch),
+                                 Place.start(table), instants(table), stretch)[0]
     return unpack(synapse, rows)

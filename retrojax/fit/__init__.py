@@ -5,6 +5,7 @@ from retrojax.fit.compare import compare as compare
 from retrojax.fit.config import FitConfig as FitConfig, build as build
 from retrojax.fit.estimator import PlasticityRegressor as PlasticityRegressor
 from retrojax.fit.fitting import fit as fit
+from retrojax.fit.hierarchical import Population as Population, fit_population as fit_population
 from retrojax.fit.maximise import (
     Likelihood as Likelihood,
     MaximumLikelihood as MaximumLikelihood,
@@ -17,9 +18,17 @@ from retrojax.fit.report import FitReport as FitReport, fit_config as fit_config
 from retrojax.fit.result import FitResult as FitResult
 from retrojax.fit.saved import Saved as Saved
 from retrojax.fit.spec import Parameter as Parameter, Spec as Spec, Transform as Transform
+from retrojax.fit.stochastic import (
+    Descent as Descent,
+    descend as descend,
+    least_squares_likelihood as least_squares_likelihood,
+    report_descent as report_descent,
+    start_descent as start_descent,
+)
 
 __all__ = [
-    "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
-    "PlasticityRegressor", "Problem", "Saved", "Spec", "Transform", "build", "compare", "fit", "fit_config",
-    "likelihoods", "maximise", "profile", "report_from_json", "sample_posterior",
+    "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
+    "PlasticityRegressor", "Population", "Problem", "Saved", "Spec", "Transform", "build", "compare", "descend",
+    "fit", "fit_config", "fit_population", "least_squares_likelihood", "likelihoods", "maximise", "profile",
+    "report_descent", "report_from_json", "sample_posterior", "start_descent",
 ]

@@ -1,8 +1,9 @@
 """Gradient of a loss over protocols: forward mode, or reverse mode with sqrt(T) checkpoints, whichever is cheaper.
 
-Forward mode carries one tangent per parameter through the run: P + 1 runs, and memory that does not grow with its
-length. Reverse mode costs a few runs whatever P, but has to keep states: of T events it keeps sqrt(T), and runs each
-stretch between them again. Both sizes follow from the shapes of the trace, before anything is compiled.
+Forward mode carries one tangent per parameter through the run: P + 1 runs. Reverse mode costs a few runs whatever P,
+but has to keep states: of T events it keeps sqrt(T), and runs each stretch between them again. In both modes spikes and
+landings are sorted a stretch at a time, so nothing as long as the run is made and memory grows as sqrt(T). Both sizes
+follow from the shapes of the trace, before anything is compiled; they are right within a factor of 2.
 """
 
 import math
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from retrojax.engine.events import instants
 from retrojax.errors import InputError
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
@@ -27,13 +29,13 @@ REVERSE_COST = 6.0
 class GradientPlan(NamedTuple):
     """How a gradient is taken, and what it needs.
 
-    - `mode`: `forward` or `reverse`. `stretch`: events between kept states (reverse), None otherwise.
+    - `mode`: `forward` or `reverse`. `stretch`: events sorted at a time, and between kept states (reverse).
     - `memory_bytes`: predicted for this mode. `forward_bytes`, `reverse_bytes`, `unchecked_bytes`: predicted for
       forward mode, checkpointed reverse mode, and reverse mode that keeps every step.
     """
 
     mode: str
-    stretch: int | None
+    stretch: int
     memory_bytes: int
     forward_bytes: int
     reverse_bytes: int
@@ -42,7 +44,7 @@ class GradientPlan(NamedTuple):
     def describe(self) -> str:
         """One line for the user."""
         mega = [x / 2**20 for x in (self.memory_bytes, self.forward_bytes, self.reverse_bytes, self.unchecked_bytes)]
-        kept = "" if self.stretch is None else f", a state kept every {self.stretch} events"
+        kept = f", a state kept every {self.stretch} events" if self.mode == "reverse" else ""
         return (f"gradient: {self.mode} mode{kept}; {mega[0]:.1f} MiB predicted (forward {mega[1]:.1f}, reverse with "
                 f"checkpoints {mega[2]:.1f}, without {mega[3]:.1f})")
 
@@ -64,7 +66,7 @@ def plan_gradient(
     if mode not in (None, "forward", "reverse"):
         raise InputError("mode", mode, "forward, reverse, or None", "leave it out to let the sizes decide")
     predict: Any = problem.predict
-    events = _events(predict)
+    events = instants(predict.tables)
     stretch = max(1, round(math.sqrt(events)))
     with jax.enable_x64(True):
         everything = _residual_bytes(predict, None, model, spec)
@@ -72,13 +74,13 @@ def plan_gradient(
     # the states kept without the table of events, which is there anyway, and the intermediate values of the one
     # stretch that is being differentiated
     reverse = kept + math.ceil(everything * stretch / events)
-    forward = math.ceil((1 + len(spec)) * everything / events)
+    forward = math.ceil((1 + len(spec)) * everything / events) + _window_bytes(predict, stretch, spec)
     chosen = mode or ("forward" if 1 + len(spec) <= REVERSE_COST or reverse > limit_bytes else "reverse")
     needed = forward if chosen == "forward" else reverse
     if needed > limit_bytes:
         raise InputError("limit_bytes", limit_bytes, f"at least {min(forward, reverse)} bytes",
                          "raise the limit, or split the conditions over several calls")
-    plan = GradientPlan(chosen, stretch if chosen == "reverse" else None, needed, forward, reverse, everything)
+    plan = GradientPlan(chosen, stretch, needed, forward, reverse, everything)
     print(plan.describe())
     return plan
 
@@ -112,14 +114,16 @@ def with_stretch(predict: Any, stretch: int | None) -> PathwayOutcome:
     return PathwayOutcome(predict.tables, predict.pathway, predict.block, stretch)
 
 
-def _events(predict: PathwayOutcome) -> int:
-    """Steps of the scan: entries and landings."""
-    return predict.tables.whole.shape[-1] + predict.tables.pre_entry.shape[-1]
-
-
 def _table_bytes(predict: PathwayOutcome) -> int:
-    """Gaps (8 bytes) and the three flags of every event."""
-    return 11 * _events(predict) * math.prod(predict.tables.whole.shape[:-1])
+    """Bytes of the spike tables, which are there anyway and are not copied."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(predict.tables))
+
+
+def _window_bytes(predict: PathwayOutcome, stretch: int, spec: Spec) -> int:
+    """Bytes of one stretch while it is sorted: as many entries and landings of every condition, with their flags."""
+    # tangents travel through the sort only if landings move with a parameter
+    moved = len(spec) if any(path.endswith("spine.delay") for path in spec) else 0
+    return 2 * stretch * predict.block.size * (19 + 8 * moved)
 
 
 def _residual_bytes(predict: PathwayOutcome, stretch: int | None, model: Any, spec: Spec) -> int:

@@ -121,31 +121,9 @@ def maximise(
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
         u0 = draw_starts(spec, starts, rng)
         solved = solve_all(likelihood, model, spec, u0, weight, max_steps=max_steps, tolerance=tolerance)
-        best = int(np.argmin(solved.loss))
-        if not np.isfinite(solved.loss[best]):
-            raise InputError("parameters", "all starts", "a start with a finite log-likelihood", "narrow the starts")
-        u = solved.u[best]
-        curvature = _curvature(likelihood.log_density, model, tuple(spec.items()), jnp.asarray(u), weight)
-        density, information = (np.asarray(x) for x in curvature)
-        values = np.asarray(natural(spec, jnp.asarray(solved.u)))
-        local = identify_information(spec, values[best], information)
-        others = spread_of_good_starts(spec, values, 2 * solved.loss)
+        found = summarise(likelihood, model, spec, u0, solved, began)
         heldout = _leave_out(likelihood, model, spec, u0, weight, max_steps, tolerance) if folds else {}
-        return MaximumLikelihood(
-            model=set_coordinates(model, spec, jnp.asarray(u)),
-            coordinates=u,
-            log_likelihood=float(np.sum(np.where(weight > 0, weight * density, 0.0))),
-            log_posterior=-float(solved.loss[best]),
-            log_density=density,
-            n=int(np.sum(weight > 0)),
-            parameters=_parameters(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
-            undetermined=local.undetermined + others.undetermined,
-            starts=Starts(solved.loss, solved.converged, solved.steps,
-                          np.asarray(natural(spec, jnp.asarray(u0))), values),
-            information=information,
-            heldout=heldout,
-            wall_s=time.perf_counter() - began,
-        )
+        return found._replace(heldout=heldout, wall_s=time.perf_counter() - began)
 
 
 class Solves(NamedTuple):
@@ -155,6 +133,42 @@ class Solves(NamedTuple):
     loss: np.ndarray
     converged: np.ndarray
     steps: np.ndarray
+
+
+def summarise(
+    likelihood: Likelihood, model: Any, spec: Spec, u0: np.ndarray, solved: Solves, began: float
+) -> MaximumLikelihood:
+    """The best of the solves as a fit, without folds; under `jax.enable_x64(True)`, with likelihood and model double.
+
+    **Arguments**
+
+    - `u0`: where the solves started [S, P]. `began`: `time.perf_counter()` then.
+
+    **Raises** `InputError` if none has a finite log-likelihood.
+    """
+    best = int(np.argmin(solved.loss))
+    if not np.isfinite(solved.loss[best]):
+        raise InputError("parameters", "all starts", "a start with a finite log-likelihood", "narrow the starts")
+    u, weight = solved.u[best], likelihood.weights
+    curvature = _curvature(likelihood.log_density, model, tuple(spec.items()), jnp.asarray(u), weight)
+    density, information = (np.asarray(x) for x in curvature)
+    values = np.asarray(natural(spec, jnp.asarray(solved.u)))
+    local = identify_information(spec, values[best], information)
+    others = spread_of_good_starts(spec, values, 2 * solved.loss)
+    return MaximumLikelihood(
+        model=set_coordinates(model, spec, jnp.asarray(u)),
+        coordinates=u,
+        log_likelihood=float(np.sum(np.where(weight > 0, weight * density, 0.0))),
+        log_posterior=-float(solved.loss[best]),
+        log_density=density,
+        n=int(np.sum(weight > 0)),
+        parameters=_parameters(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
+        undetermined=local.undetermined + others.undetermined,
+        starts=Starts(solved.loss, solved.converged, solved.steps, np.asarray(natural(spec, jnp.asarray(u0))), values),
+        information=information,
+        heldout={},
+        wall_s=time.perf_counter() - began,
+    )
 
 
 def solve_all(
