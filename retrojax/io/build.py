@@ -31,7 +31,7 @@ from retrojax.io.parts import (
 from retrojax.io.patches import Patches, make_patches
 from retrojax.io.placement import place_spines
 from retrojax.io.schema import PoissonSource, RunConfig
-from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes
+from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes, with_tissue
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
 from retrojax.io.transports import choose_transports, near_steps, split_parts
@@ -162,6 +162,8 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     if placed is not None:
         more = astrocyte_sizes(placed, schedule.clocks.chunk, jnp.result_type(float).itemsize)
         sizes = sizes._replace(arrays=sizes.arrays | more)
+    sizes = with_tissue(sizes, grid, len(maps), sum(len(v["binding"]) for v in values.values()),
+                        int(any(v["flow"] is not None for v in values.values())))
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
                 maps, transports, reactions, near, sizes, placed)

@@ -43,6 +43,16 @@ def lazy_sizes(
     return Sizes(arrays, frozenset(growing))
 
 
+def with_tissue(sizes: Sizes, grid: Grid, maps: int, sites: int, flows: int) -> Sizes:
+    """`sizes` with what else there is per voxel: `maps`, messengers on maps of the medium; `sites`, kinds of binding
+    sites of all messengers; `flows`, flows of the fluid."""
+    number, faces = _float_bytes(), grid.n_voxels * sum(1 + 1 / n for n in grid.shape)
+    more = {"maps of the medium": 3 * maps * number * grid.n_voxels,
+            "bound amounts": 2 * sites * number * grid.n_voxels,
+            "flow": round(flows * number * faces)}
+    return sizes._replace(arrays=sizes.arrays | {name: size for name, size in more.items() if size})
+
+
 def clocked_sizes(
     synapse: Synapse, wiring: Wiring, grid: Grid, clocks: Clocks, near_steps: Sequence[int]
 ) -> Sizes:

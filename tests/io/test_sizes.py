@@ -5,6 +5,7 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -35,6 +36,19 @@ def test_the_estimate_is_what_gets_allocated(file, keys):
     actual = sum(leaf.nbytes for leaf in held if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
     counted = sum(size for name, size in expected.items() if name not in WORKING)
     assert counted == pytest.approx(actual, rel=0.03)
+
+
+def test_maps_sites_and_flow_are_counted(file, tmp_path):
+    chosen = ["grid.spacing=16 um", "grid.boundary=[periodic, no-flux, no-flux]", "grid.flow=[1 um/s, 0, 0]",
+              "messengers.2-AG.binding.albumin={sites: 1 uM, on_rate: 1 1/(uM*s), off_rate: 1 1/s}"]
+    shape = make_plan(load_config(file, chosen), file).grid.shape
+    np.savez(tmp_path / "tissue.npz", volume_fraction=np.full(shape, 0.2), tortuosity=np.full(shape, 1.6))
+    simulation = build(load_config(file, [*chosen, f"grid.maps={{file: {tmp_path / 'tissue.npz'}}}"]), file)
+    counted, messengers = simulation.plan.sizes.arrays, simulation.model.messengers
+    held = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert counted["maps of the medium"] == held([m.maps for m in messengers]) > 0
+    assert counted["bound amounts"] == held(simulation.state.bound) > 0
+    assert counted["flow"] == held([m.flow for m in messengers]) > 0
 
 
 def test_a_size_that_cannot_fit_is_refused_and_what_would_fit_is_said(file, monkeypatch):

@@ -49,7 +49,8 @@ def config(config_file, tmp_path_factory):
 
 
 def _simulation(config, kind, **arrays):
-    chosen = [f"network.schedule={kind}"]
+    # without maps proBDNF, slow in these wide voxels, would step by its limit
+    chosen = [f"network.schedule={kind}", "messengers.proBDNF.transport=grid"]
     if arrays:
         np.savez(config.parent / "tissue.npz", **arrays)
         chosen.append("grid.maps={file: tissue.npz}")

@@ -74,12 +74,16 @@ def test_law6_with_sites_flow_maps_and_sleep_and_law2_law3(x64, config):
                          simulation.plan.messengers)
         run = lambda model, state, ticks, s=simulation: s.schedule.run(  # noqa: E731
             model, s.tissue, jax.tree.map(jnp.copy, state), ticks)[0]
-        state, total = simulation.state, 0.0
+        state, total, rounded = simulation.state, 0.0, 0.0
         for tick in range(TICKS):
             state = run(stages.apply(simulation.model, tick), state, 1)
             steps = (100.0, 200.0 * (int(state.tick) % 2 == 0))
             total += sum(float(state.emitted[k][0].sum()) * steps[k] for k in range(2))
-            np.testing.assert_allclose(0.602214076 * simulation.plan.grid.voxel_volume * _held(state), total, rtol=1e-6)
+            # deposits are whole units: half a one is the most that each spine's may be off
+            rounded += sum(simulation.plan.spines.shape[0] / 2 / float(simulation.tissue.deposit_scale[k])
+                           for k in range(2) if steps[k])
+            np.testing.assert_allclose(0.602214076 * simulation.plan.grid.voxel_volume * _held(state), total, rtol=1e-9,
+                                       atol=rounded)
         assert int(state.errors) == 0 and total > 10
         assert all(float(each.complexes.sum()) > 0 for each in state.bound[1])
         ends[kind] = state
