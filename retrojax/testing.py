@@ -118,7 +118,8 @@ def held_back(given: Recordings, read: Callable[[Path, Path | None], Any]) -> An
     try:
         return read(given.score, given.protocols)
     except (InputError, OSError, UnicodeDecodeError) as error:
-        print(f"--score {given.score}: {error}", file=sys.stderr)
+        where = "" if given.score.name in str(error) else f"{given.score}: "
+        print(f"--score: {where}{error}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -37,14 +37,14 @@ def read(path: Path, protocols: Path | None = None) -> list[Curve]:
     meaning = dict(CURVES)
     if protocols is not None:
         with naming_file(protocols.name):
-            named = read_table(protocols)
+            named = read_table(protocols, ("readout", "curve"))
             labels, curves = (column_texts(named, name, Column(name)) for name in ("readout", "curve"))
             for label, curve in zip(labels, curves, strict=True):
                 if curve not in CURVES.values():
                     raise InputError(f"curve of {label}", curve, ", ".join(CURVES.values()), "choose one of these")
                 meaning[label] = curve
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, ("readout", "t_after_ligand_s", "value"))
         readouts = column_texts(table, "readout", Column("readout"))
         if not set(readouts) & set(meaning):
             raise InputError("readout", readouts[0], ", ".join(meaning), "say what it means with --protocols FILE")

@@ -86,7 +86,7 @@ def read(path: Path, patterns: dict[str, tuple[float, int]]) -> tuple[Protocols,
     **Raises** `InputError` for a missing column, a value that is no number, and no figure that is known.
     """
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, ("figure", "dt_ms", "strength_ratio", "sem"))
         figures = np.array(column_texts(table, "figure", Column("figure")))
         if unknown := sorted(set(figures.tolist()) - set(patterns)):
             if set(unknown) == set(figures.tolist()):
@@ -112,7 +112,7 @@ def named_patterns(path: Path | None) -> dict[str, tuple[float, int]]:
         return {label: _pattern(label, known.repetitions, known.post.size) for label, known in
                 protocols_by_label(path).items()}
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, ("figure", "pairs", "post_spikes"))
         numbers = [column_numbers(table, name, Column(name))[:, 0] for name in ("pairs", "post_spikes")]
         figures = column_texts(table, "figure", Column("figure"))
         return {figure: _pattern(figure, *row) for figure, *row in zip(figures, *numbers, strict=True)}

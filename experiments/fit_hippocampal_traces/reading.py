@@ -34,10 +34,7 @@ def read(traces: Path, *published: Path) -> dict[str, dict]:
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    table = read_table(path)
-    for name in needed:
-        if name not in table:
-            raise InputError(name, "absent", ", ".join(needed), "add the column", path.name)
+    table = read_table(path, needed)
     return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
 

@@ -76,7 +76,7 @@ def read(path: Path, protocols: Path | None = None) -> Cells:
     if protocols is not None:
         raise InputError("--protocols", str(protocols), "nothing: synapses have no protocol label", "leave it out")
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, sum(COLUMNS, ()))
         p, q = (np.stack([column_numbers(table, name, Column(name))[:, 0] for name in names]) for names in COLUMNS)
         for field, values, good in (("pr_before, pr_after", p, (p > 0) & (p <= 1)),
                                     ("q_before_uV, q_after_uV", q, q > 0)):

@@ -104,10 +104,7 @@ def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]
     **Raises** `InputError` for a column that is missing, an amplitude that is no number, and no protocol that is known.
     """
     with naming_file(path.name):
-        table = read_table(path)
-        for name in ("protocol", "r1"):
-            if name not in table:
-                raise InputError(name, "absent", "columns protocol, r1, r2, ...", "add the column")
+        table = read_table(path, ("protocol", "r1"))
         labels = table["protocol"]
         if unknown := sorted(set(labels) - set(protocols)):
             if set(unknown) == set(labels):

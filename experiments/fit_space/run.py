@@ -56,7 +56,7 @@ def read_branches(path: Path, protocols: Path | None = None) -> list[tuple[np.nd
         raise InputError("--protocols", str(protocols), "nothing: branches have no protocol label", "leave it out")
     branches: dict[str, list[tuple[float, bool]]] = {}
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, ("branch", "synapse_type", "um_along_branch"))
         place = column_numbers(table, "um_along_branch", Column("um_along_branch"))[:, 0].tolist()
         names, kinds = (column_texts(table, name, Column(name)) for name in ("branch", "synapse_type"))
     for name, x, kind in zip(names, place, kinds, strict=True):

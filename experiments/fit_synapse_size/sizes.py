@@ -96,7 +96,7 @@ def read(path: Path, cell_type: str, mean: float | None = None) -> Imaged | None
     **Raises** `InputError` for a missing column or a value that is no number.
     """
     with naming_file(path.name):
-        table = read_table(path)
+        table = read_table(path, ("cell_type", "dendrite", "synapse", "day", "present", "weight_norm"))
         names = ("cell_type", "dendrite", "synapse")
         kinds, dendrite, number = (column_texts(table, name, Column(name)) for name in names)
         day, present, weight = (column_numbers(table, name, Column(name))[:, 0]

@@ -38,6 +38,7 @@ def read(path: Path, protocols: Path | None = None) -> dict[str, dict[str, np.nd
     """
     value, sd = (Column(tuple(f"{name}{k}_V" for k in range(1, 6)), "V", "mV") for name in ("epsp", "sd"))
     labelled = protocols is not None and "frequency_hz" not in read_table(path)
+    read_table(path, ("cell", "protocol" if labelled else "frequency_hz", *value.name, *sd.name))
     when = {"label": Column("protocol")} if labelled else {"rate": Column("frequency_hz", "Hz")}
     data = read_csv(path, {"value": value, "sem": sd, "cell": Column("cell"), **when}, protocols)
     for number, protocol in enumerate(data.protocols):

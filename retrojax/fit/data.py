@@ -81,10 +81,10 @@ def read_csv(
     return from_table(read_table(path), columns, protocols, file=path)
 
 
-def read_table(path: str | PathLike) -> dict[str, list[str]]:
+def read_table(path: str | PathLike, needs: Sequence[str] = ()) -> dict[str, list[str]]:
     """Header -> texts of all rows of a CSV file, packed with gzip or not.
 
-    **Raises** `InputError` for a file that is not there, or without rows.
+    **Raises** `InputError` for a file that is not there, without rows, or without a column of `needs`.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,7 +94,11 @@ def read_table(path: str | PathLike) -> dict[str, list[str]]:
         rows = list(reader)
     if not rows:
         raise InputError("rows", 0, "one row at least", "give a table with a header and rows", path)
-    return {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
+    found = list(reader.fieldnames or ())
+    for name in needs:
+        if name not in found:
+            raise InputError(f"column {name}", "absent", f"columns {', '.join(needs)}", "add it", path)
+    return {name: [row[name] for row in rows] for name in found}
 
 
 def from_table(

@@ -60,7 +60,8 @@ def read_pairing_table(path: Path, protocols: Path | None = None) -> list[Pairin
         records = [{**known[r["protocol_id"]], **{k: v for k, v in r.items() if v != ""}} for r in records]
     missing = [name for name in NEEDED if name not in records[0]]
     if missing:
-        raise InputError(f"{path.name}.{missing[0]}", "absent", "a column of that name", "add the column")
+        cure = "add the column" + (", or a protocol file" if missing[0] in PROTOCOL and protocols is None else "")
+        raise InputError(f"{path.name}.{missing[0]}", "absent", "a column of that name", cure)
     pooled = [_pool(record) for record in records]
     return [_row(record, 1 if pool is None else pooled.count(pool)) for record, pool in
             zip(records, pooled, strict=True)]
