@@ -18,4 +18,6 @@ from retrojax.native.primitives import (
     take as take,
 )
 
-__all__ = ["collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "settle", "status", "stock", "take"]
+__all__ = [
+    "collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "settle", "status", "stock", "take",
+]

@@ -27,7 +27,6 @@ from retrojax.space import from_fixed, own_spine, to_fixed
 from retrojax.types import Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
-
 Change = Callable[[Synapse, SynapseState], tuple[SynapseState, Any]]
 """What a step does to synapses: their state after it, and whatever else comes of it."""
 
