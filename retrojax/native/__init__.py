@@ -8,10 +8,15 @@ from retrojax.native.loading import ready as ready, status as status
 from retrojax.native.primitives import (
     collect as collect,
     deliver as deliver,
+    deposit as deposit,
+    lift as lift,
+    lower as lower,
     note as note,
     put as put,
     settle as settle,
     stock as stock,
 )
 
-__all__ = ["collect", "deliver", "note", "put", "ready", "settle", "status", "stock"]
+__all__ = [
+    "collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "settle", "status", "stock",
+]

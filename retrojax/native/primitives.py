@@ -80,6 +80,31 @@ def deliver(
     return call(pending, first, post, units, delay, start, waiting)[0]
 
 
+def deposit(voxel: Int[Array, "B slot"], units: Int[Array, "B slot"], voxels: int) -> Int[Array, " V"]:
+    """Sum of `units` in each of `voxels` voxels (`engine.lazy.field`)."""
+    return jax.ffi.ffi_call("retrojax_deposit", jax.ShapeDtypeStruct((voxels,), jnp.int32))(voxel, units)
+
+
+def lift(cells: Float[Array, "B C slot"], channels: Int[Array, " R"]) -> tuple[Array, ...]:
+    """Those channels of all rows, and the cells as they were (`engine.lazy.field`).
+
+    What reads the channels so comes before what writes to the cells, which then need no copy.
+
+    **Returns** the cells, then each channel, [B, slot].
+    """
+    row = jax.ShapeDtypeStruct((cells.shape[0], cells.shape[2]), cells.dtype)
+    call = jax.ffi.ffi_call("retrojax_lift", (*_like(cells), *[row] * channels.size), input_output_aliases={1: 0})
+    return tuple(call(channels, cells))
+
+
+def lower(
+    cells: Float[Array, "B C slot"], channels: Int[Array, " R"], values: list[Float[Array, "B slot"]]
+) -> Float[Array, "B C slot"]:
+    """The cells with those channels replaced by `values` (`engine.lazy.field`)."""
+    call = jax.ffi.ffi_call("retrojax_lower", _like(cells), input_output_aliases={1: 0})
+    return call(channels, cells, *values)[0]
+
+
 def stock(
     owner: Int[Array, " B"], post: Int[Array, "B slot"], ring: Int[Array, "N K"], fired: UInt32[Array, " N"],
     touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], marks: UInt8[Array, "B slot"],

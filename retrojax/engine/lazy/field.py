@@ -4,13 +4,17 @@ A messenger that quiet synapses do not make, and whose sensing concerns calm lea
 as they are (`stock`). For every other one, and for slow steps, all rows are up to date when the step is called.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from retrojax import native
 from retrojax.engine.field_step import FieldPlan, emit, sense, slow_change
-from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels
+from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels, used_channels
 from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.lazy.stock import take_stock
@@ -23,6 +27,9 @@ from retrojax.space import from_fixed, own_spine, to_fixed
 from retrojax.types import Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
+Change = Callable[[Synapse, SynapseState], tuple[SynapseState, Any]]
+"""What a step does to synapses: their state after it, and whatever else comes of it."""
+
 
 def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan) -> LazyState:
     """One step of messenger number `which`; the same as `engine.field_step.field_step`, for rows in blocks."""
@@ -32,39 +39,72 @@ def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, p
         state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
         state = _spread(model, tissue, state, which, plan, total, molecules, most)
         conc = concentration(model, tissue, state, which, plan)
-        synapse, before = unpacked(model, tissue, state)
-        held = sense(synapse, before, messenger.name, conc, plan.elapsed)
+        state, _ = changed(model, tissue, state,
+                           lambda synapse, held: (sense(synapse, held, messenger.name, conc, plan.elapsed), None))
         level = _level(messenger, tissue, state.fields[which], conc)
-    state = kept(tissue, state, held, before)
     return eqx.tree_at(lambda s: s.levels, state, state.levels.at[which].set(level))
 
 
 def slow_step(model: Model, tissue: LazyTissue, state: LazyState, elapsed: Scalar) -> LazyState:
     """Expression of long-term change in all rows."""
-    synapse, before = unpacked(model, tissue, state)
-    return kept(tissue, state, slow_change(synapse, before, elapsed), before)
+    return changed(model, tissue, state, lambda synapse, held: (slow_change(synapse, held, elapsed), None))[0]
 
 
-def kept(tissue: LazyTissue, state: LazyState, held: SynapseState, before: SynapseState) -> LazyState:
-    """The state with `held` in all slots but free ones, which never change.
+def changed(model: Model, tissue: LazyTissue, state: LazyState, change: Change) -> tuple[LazyState, Any]:
+    """The state after `change` in all slots but free ones, which never change; and what else comes of it.
 
-    Only channels that are not those of `before` are written: the others would cost a copy of the rows.
+    Only channels that `change` reads or writes are taken out of the rows, before any is put back: in any other order
+    the rows would be copied.
     """
-    live = tissue.plastic.post >= 0
+    layout, live = tissue.layout, tissue.plastic.post >= 0
+    used = used_channels(layout, model.synapse, change)
+    cells, taken = lift(state.cells, used)
+    blank = jnp.zeros(live.shape, cells.dtype)
+    rows = [taken[used.index(place)] if place in used else blank for place in range(cells.shape[1])]
+    synapse, before = _named(model, tissue, state, rows)
+    held, more = change(synapse, before)
     calm = tuple(old if new is old else jnp.where(live, new, old)
-                 for new, old in zip(to_calm(tissue.layout, held), state.calm, strict=True))
-    cells = state.cells
-    channels = zip(to_channels(tissue.layout, held), to_channels(tissue.layout, before), strict=True)
-    for place, (new, old) in enumerate(channels):
-        if new is not old:
-            cells = cells.at[:, place].set(jnp.where(live, new, old))
-    return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm))
+                 for new, old in zip(to_calm(layout, held), state.calm, strict=True))
+    after = to_channels(layout, held)
+    moved = [place for place in used if after[place] is not rows[place]]
+    cells = lower(cells, moved, [jnp.where(live, after[place], rows[place]) for place in moved])
+    return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm)), more
+
+
+def lift(cells: Float[Array, "B C slot"], channels: list[int]) -> tuple[Array, list[Array]]:
+    """The cells, and those of their channels."""
+    plain = lambda: (cells, *(cells[:, place] for place in channels))  # noqa: E731
+    fast = lambda: native.lift(cells, jnp.asarray(channels, jnp.int32))  # noqa: E731
+    if not (channels and native.ready()):
+        same, *taken = plain()
+    else:
+        same, *taken = jax.lax.platform_dependent(cpu=fast, default=plain)
+    return same, taken
+
+
+def lower(cells: Float[Array, "B C slot"], channels: list[int], values: list[Array]) -> Float[Array, "B C slot"]:
+    """The cells with those channels replaced."""
+    if not channels:
+        return cells
+
+    def plain():
+        after = cells
+        for place, new in zip(channels, values, strict=True):
+            after = after.at[:, place].set(new)
+        return after
+
+    fast = lambda: native.lower(cells, jnp.asarray(channels, jnp.int32), values)  # noqa: E731
+    return jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
 
 
 def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synapse, SynapseState]:
     """The synapse with its parameters by slot, and the state of all slots as their rows stand, with the traces now."""
+    return _named(model, tissue, state, list(jnp.moveaxis(state.cells, 1, 0)))
+
+
+def _named(model: Model, tissue: LazyTissue, state: LazyState, rows: list[Array]) -> tuple[Synapse, SynapseState]:
     synapse = synapse_of(tissue.layout, model.synapse, tissue.plastic.index)
-    held = from_channels(tissue.layout, synapse, list(jnp.moveaxis(state.cells, 1, 0)), list(state.calm))
+    held = from_channels(tissue.layout, synapse, rows, list(state.calm))
     owner = tissue.plastic.owner
     pre = decayed(synapse, list(state.pre), (state.step - state.arrived) * model.dt)
     target = jnp.maximum(tissue.plastic.post, 0)
@@ -73,13 +113,20 @@ def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synaps
 
 def _emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
     """What all spines made, from rows that are up to date: per voxel in fixed point, per synapse, and most of one."""
-    synapse, before = unpacked(model, tissue, state)
-    held, molecules = emit(synapse, before, model.messengers[which].name, plan.elapsed)
+    name = model.messengers[which].name
+    state, molecules = changed(model, tissue, state,
+                               lambda synapse, held: emit(synapse, held, name, plan.elapsed))
     molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
     units = to_fixed(molecules, tissue.deposit_scale[which])
+    return state, _deposit(tissue, units), molecules, jnp.max(molecules)
+
+
+def _deposit(tissue: LazyTissue, units: Int[Array, "B slot"]) -> Int[Array, " V"]:
+    """The sum over the spines in each voxel."""
     grid, voxels = tissue.space
-    total = jnp.zeros(grid.n_voxels, jnp.int32).at[voxels.spines].add(units)
-    return kept(tissue, state, held, before), total, molecules, jnp.max(molecules)
+    plain = lambda: jnp.zeros(grid.n_voxels, jnp.int32).at[voxels.spines].add(units)  # noqa: E731
+    fast = lambda: native.deposit(voxels.spines, units, grid.n_voxels)  # noqa: E731
+    return jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
 
 
 def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):

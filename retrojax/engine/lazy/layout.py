@@ -6,7 +6,8 @@ which only field and slow steps change (arrays of their own, so that such a step
 nothing changes: where these start alike in all synapses they are parameters and cost neither memory nor traffic.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +98,22 @@ def synapse_of(layout: Layout, synapse: Synapse, index: Index) -> Synapse:
     leaves, structure = jax.tree.flatten(synapse)
     chosen = [leaf[index if k in layout.arrays else 0] if leaf.ndim else leaf for k, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, chosen)
+
+
+def used_channels(layout: Layout, synapse: Synapse, change: Callable[[Synapse, SynapseState], Any]) -> list[int]:
+    """Channels that `change(synapse, state) -> (state, more)` reads or changes."""
+    one = jax.tree.map(lambda leaf: leaf[(0,) * leaf.ndim], synapse)
+    start = init_state(one, ())
+    still = untouched(lambda state: change(one, state)[0], start)
+    moved = [k for k, same in enumerate(still) if not same]
+
+    def wanted(state):
+        after, more = change(one, state)
+        leaves = jax.tree.leaves(after)
+        return [leaves[k] for k in moved], more
+
+    reads = needed(wanted, start)
+    return [channel for channel, k in enumerate(layout.kept) if reads[k] or k in moved]
 
 
 def _messengers(synapse: Synapse) -> list[str]:
