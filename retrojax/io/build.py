@@ -30,7 +30,7 @@ from retrojax.io.parts import (
 from retrojax.io.patches import Patches, make_patches
 from retrojax.io.placement import place_spines
 from retrojax.io.schema import PoissonSource, RunConfig
-from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes
+from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes, with_direct, with_pairs
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
 from retrojax.numerics import Draws
@@ -39,7 +39,7 @@ from retrojax.parts.background import PoissonBackground
 from retrojax.parts.base import AbstractRule
 from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
-from retrojax.space import Grid, steps_needed
+from retrojax.space import Grid, Pairs, count_pairs, find_pairs, pair_steps, steps_needed
 from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
@@ -66,6 +66,7 @@ class Plan:
 
     - `messengers`: numbers of each; `maps` of those in the extracellular space, as factors on the numbers.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
+    - `pairs`: close neighbours; None where the grid alone stands for them.
     """
 
     config: RunConfig
@@ -82,6 +83,7 @@ class Plan:
     maps: dict[str, Maps]
     reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
+    pairs: Pairs | None
     sizes: Sizes
 
     @property
@@ -135,18 +137,19 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     values, maps = _mapped(config, grid, values)
     lost = total_loss(values, reactions)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
-    near = tuple(
-        steps_needed(grid, v["diffusion"], lost[name], v["step"], place.bouton_distance) for name, v in values.items()
-    )
+    pairs = _pairs(config, grid, spines, boutons, wiring.ids, file) if values else None
+    near = tuple(_near_steps(grid, v, lost[name], place.bouton_distance, pairs) for name, v in values.items())
     synapse = _synapse(config, wiring, values, file)
     schedule, refused = _schedule(config, wiring, clocks, synapse, file)
     if isinstance(schedule, Lazy):
         sizes = lazy_sizes(synapse, config.dt, wiring, schedule.times, grid.n_voxels if values else 0, near)
     else:
         sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
+    sizes = with_direct(sizes, sum(bool(v.get("f_cis")) for v in values.values()), near)
+    sizes = sizes if pairs is None else with_pairs(sizes, pairs.spine.size, near)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                maps, reactions, near, sizes)
+                maps, reactions, near, pairs, sizes)
 
 
 @naming
@@ -200,9 +203,11 @@ def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
     most = [_most_molecules(plan.synapse, name, v) for name, v in plan.messengers.items()]
     strongest, headroom = _largest_strength(model.synapse), config.network.input_headroom
     if isinstance(plan.schedule, Lazy):
-        space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps) if most else None
+        space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps,
+                      plan.pairs) if most else None
         return build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
-    tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most)
+    tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most,
+                          plan.pairs)
     return tissue, initial_state(model, tissue, plan.near_steps, config.seed)
 
 
@@ -213,6 +218,32 @@ def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
     if section.shape is not None:
         return Grid(section.shape, spacing, section.origin or (0.0, 0.0, 0.0), boundary)
     return Grid.around(sites, spacing, section.margin, boundary)
+
+
+def _pairs(
+    config: RunConfig, grid: Grid, spines: np.ndarray, boutons: np.ndarray, ids: np.ndarray, file: Path | None
+) -> Pairs | None:
+    """Close neighbours, if the config asks for them.
+
+    **Raises** `InputError` on maps of the medium, whose answer near a source has no closed form, and for a list that
+    cannot fit in memory, before it is made.
+    """
+    section = config.grid
+    if section.near_field == "own":
+        return None
+    if section.maps is not None:
+        raise InputError("grid.near_field", "pairs", "own, where grid.maps makes the medium differ between voxels",
+                         "leave out grid.maps or grid.near_field", file)
+    number = count_pairs(grid, spines, boutons, within=section.pairs_within)
+    check_memory(with_pairs(Sizes({}, frozenset()), 4 * number, ()), ids.size, file)  # as the host finds them
+    return find_pairs(grid, spines, boutons, within=section.pairs_within,
+                      closest=config.synapse.placement.bouton_distance, ids=ids)
+
+
+def _near_steps(grid: Grid, values: dict, loss: float, distance: float, pairs: Pairs | None) -> int:
+    """Field steps of release that the near field of a messenger has to remember."""
+    own = steps_needed(grid, values["diffusion"], loss, values["step"], distance)
+    return own if pairs is None else max(own, pair_steps(grid, pairs, values["diffusion"], loss, values["step"]))
 
 
 def _mapped(

@@ -103,6 +103,9 @@ class MessengerSection(Section):
     km: quantity("nM", 1e-9, 1e12) | None = None
     tonic: quantity("nM", 0, 1e12) | None = Field(None, description="level that sources not modelled keep up")
     synthesis: PartChoice | Literal["none"] | None = None
+    f_cis: Probability | None = Field(None, description="of a lipid: share that passes to the spine's own bouton")
+    cis_volume: quantity("um^3", 1e-9, 1e3) | None = Field(None, description="in which that share acts there")
+    cis_loss: quantity("1/ms", 0, 1e3) | None = Field(None, description="with which it goes; `loss` by default")
 
 
 class ReactionSection(Section):
@@ -137,6 +140,9 @@ class GridSection(Section):
     shape: tuple[int, int, int] | None = None
     boundary: list[Literal["no-flux", "periodic", "absorbing"]] = ["no-flux", "no-flux", "no-flux"]
     maps: MapsSection | None = None
+    near_field: Literal["own", "pairs"] = Field(
+        default="own", description="what a bouton sees at its true distance: its own spine, or close neighbours too")
+    pairs_within: int = Field(default=4, ge=1, le=8, description="voxels along each axis up to which they are close")
 
 
 class Stage(Section):

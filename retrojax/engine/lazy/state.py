@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
 
 from retrojax.engine.lazy.layout import Layout
 from retrojax.engine.model import Neurons
-from retrojax.space import Grid
+from retrojax.space import Grid, Pairs
 from retrojax.types import Field, Scalar, SeedKey
 
 LONG_AGO = -(2**29)
@@ -95,6 +95,7 @@ class LazyTissue(eqx.Module):
     - `input_scale`: fixed-point units per unit of input. `most_input`: units of a single input
       beyond which a sum might overflow.
     - `deposit_scale`: units per molecule and messenger.
+    - `pairs`: close neighbours by slot, or None where the grid alone stands for them.
     - `grid`, `near_distance` [um], `layout`, `capacity`: static.
     """
 
@@ -109,6 +110,7 @@ class LazyTissue(eqx.Module):
     near_distance: float = eqx.field(static=True)
     layout: Layout = eqx.field(static=True)
     capacity: Capacity = eqx.field(static=True)
+    pairs: Pairs | None = None
 
     @property
     def space(self) -> tuple[Grid, Voxels]:
@@ -134,7 +136,7 @@ class LazyState(eqx.Module):
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
     - `synced`: when everything was last brought up to date.
-    - `fields`, `emitted`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
+    - `fields`, `emitted`, `cis`, `pending`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`: as in `NetworkState`.
     - `step`, `epoch`: the present.
     """
 
@@ -156,6 +158,7 @@ class LazyState(eqx.Module):
     synced: Int[Array, ""]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
+    cis: tuple[Float[Array, "_ _"], ...]
     pending: tuple[Float[Array, "_ _ _"], ...]
     levels: Float[Array, "M 3"]
     tick: Int[Array, ""]
