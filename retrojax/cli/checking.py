@@ -23,6 +23,10 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
                   f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
     console.print(f"grid {' x '.join(map(str, plan.grid.shape))} voxels of {config.grid.spacing:g} um "
                   f"({plan.grid.n_voxels} voxels), {', '.join(plan.grid.boundary)}", highlight=False)
+    if plan.pairs is not None:
+        console.print(f"near field: {plan.pairs.spine.size:,} pairs of close neighbours, "
+                      f"{plan.pairs.spine.size / max(plan.wiring.ids.size, 1):.3g} for each bouton, within "
+                      f"{plan.pairs.within} voxels", highlight=False)
     console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, "
                   f"slow {config.slow_step:g} ms", highlight=False)
     console.print(f"schedule: {_schedule(plan)}", highlight=False, soft_wrap=True)

@@ -9,10 +9,11 @@ import numpy as np
 
 from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.model import Clocks, Inputs, Model, NetworkState, Tissue
-from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_release
+from retrojax.engine.near import resting_cis
+from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_made, resting_release
 from retrojax.engine.rows import init_state, pack
 from retrojax.errors import InputError
-from retrojax.space import Grid, Sites, fixed_scale, offset_class, sample
+from retrojax.space import Grid, Pairs, Sites, fixed_scale, offset_class, sample
 
 SMALLEST = 1e-9
 """Stands for a largest value of 0 (no input, a messenger nobody makes) when a fixed-point scale is chosen."""
@@ -41,7 +42,7 @@ class Wiring(eqx.Module):
 
 def build_tissue(
     wiring: Wiring, grid: Grid, spines: np.ndarray, boutons: np.ndarray, distance: float,
-    largest_strength: float, headroom: float, most_molecules: Sequence[float],
+    largest_strength: float, headroom: float, most_molecules: Sequence[float], pairs: Pairs | None = None,
 ) -> Tissue:
     """Arrays of wiring and geometry.
 
@@ -52,6 +53,7 @@ def build_tissue(
     - `largest_strength`: upper bound of what one plastic synapse transmits relative to its weight.
     - `headroom`: factor kept free in the fixed-point input of a neuron.
     - `most_molecules`: most that one spine can make of each messenger in one of its field steps.
+    - `pairs`: close neighbours, from `space.find_pairs`.
 
     **Raises** `InputError` for a delay below one step (naming the synapse) or a site outside the grid.
     """
@@ -75,7 +77,7 @@ def build_tissue(
         boutons=Sites.build(bouton_voxels, grid.n_voxels),
         near=jnp.asarray(offset_class(grid, voxels, bouton_voxels), jnp.int32),
         input_scale=jnp.asarray(input_scale, float), deposit_scale=deposit_scale, grid=grid, delays=delays,
-        receptors=receptors, near_distance=float(distance),
+        receptors=receptors, near_distance=float(distance), pairs=pairs,
     )
 
 
@@ -98,6 +100,7 @@ def initial_state(model: Model, tissue: Tissue, near_steps: Sequence[int], seed:
         fields=fields,
         emitted=tuple(jnp.broadcast_to(jnp.asarray(resting_release(model, which, count), float), (steps, count))
                       for which, steps in enumerate(near_steps)),
+        cis=tuple(resting_cis(m, resting_made(model, which, count)) for which, m in enumerate(model.messengers)),
         pending=no_pending(model, tissue.grid), bound=resting_bound(model, fields),
         levels=resting_levels(model, fields),
         tick=jnp.zeros((), jnp.int32), cursor=jnp.zeros((), jnp.int32), lap=jnp.zeros((), jnp.int32),

@@ -85,6 +85,7 @@ def diagnose(schedule: Schedule, model: Model, tissue: AnyTissue, state: AnyStat
     named = [(f"neurons.{name}", leaf) for name, leaf in zip(state.neurons._fields, state.neurons, strict=True)]
     named += [(f"field of {m.name}", leaf) for m, leaf in zip(model.messengers, state.fields, strict=True)]
     named += [(f"release of {m.name}", leaf) for m, leaf in zip(model.messengers, state.emitted, strict=True)]
+    named += [(f"direct way of {m.name}", leaf) for m, leaf in zip(model.messengers, state.cis, strict=True)]
     if state.astrocytes is not None:
         inside = state.astrocytes.inside
         named += [(f"astrocytes.{name}", leaf) for name, leaf in zip(inside._fields, inside, strict=True)]

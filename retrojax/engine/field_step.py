@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from retrojax.engine.kernel import apply_changes
+from retrojax.engine.kernel import apply_changes, modulated
 from retrojax.engine.model import Model, NetworkState, Tissue
+from retrojax.engine.near import NearPlan, direct, near_amount, plan_near, released, step_cis
 from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.engine.transport import TransportPlan, near_kernel, own_at, room, room_at
+from retrojax.engine.transport import TransportPlan, own_at, room, room_at
 from retrojax.errors import ErrorBit
-from retrojax.space import deposit, from_fixed, own_spine, sample, to_fixed
+from retrojax.space import deposit, from_fixed, sample, to_fixed
 from retrojax.types import Field, PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -24,10 +25,10 @@ BALANCE_MS = 1e7
 
 
 class FieldPlan(NamedTuple):
-    """What a field step needs of its parameters, computed once per chunk: transport and the own-spine kernel."""
+    """What a field step needs of its parameters, computed once per chunk: transport and the near field."""
 
     transport: TransportPlan
-    near: jax.Array
+    near: NearPlan
     elapsed: Scalar
 
 
@@ -38,7 +39,8 @@ def plan_fields(
     return tuple(
         FieldPlan(
             plan_transport(model, tissue.grid, which, step),
-            near_kernel(m, tissue.grid, linear_loss(model, which), step, tissue.near_distance, history.shape[0]),
+            plan_near(m, tissue.grid, linear_loss(model, which), step, tissue.near_distance, tissue.pairs,
+                      history.shape[0]),
             step,
         )
         for which, (m, step, history) in enumerate(zip(model.messengers, elapsed, state.emitted, strict=True))
@@ -59,23 +61,25 @@ def field_step(
         synapses, molecules = emit(model.synapse, synapses, messenger.name, plan_.elapsed)
         scale = tissue.deposit_scale[which]
         total = deposit(tissue.spines, to_fixed(molecules, scale) if exact else molecules, tissue.grid.shape)
-        per_voxel = from_fixed(total, scale) if exact else total
+        per_voxel = released(messenger, from_fixed(total, scale) if exact else total)
         volume = MOLECULES_PER_NM_UM3 * tissue.grid.voxel_volume
         pools = transport(model, plan_.transport, which, Pools(state.fields, state.pending, state.bound),
                           per_voxel / (volume * plan_.elapsed))
         field = pools.fields[which]
-        emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(molecules / plan_.elapsed)
+        emitted = jnp.roll(state.emitted[which], 1, axis=0).at[0].set(
+            released(messenger, molecules) / plan_.elapsed)
+        cis = step_cis(messenger, state.cis[which], molecules, plan_.elapsed)
         at_boutons = functools.partial(sample, tissue.boutons)
-        own = own_at(messenger, own_spine(plan_.near, tissue.near, emitted), at_boutons)
+        own = own_at(messenger, near_amount(plan_.near, tissue.near, tissue.pairs, emitted), at_boutons)
         amount = jnp.maximum(at_boutons(field) + own, 0.0)
-        concentration = amount / room_at(messenger, at_boutons)
+        concentration = amount / room_at(messenger, at_boutons) + direct(messenger, cis)
         synapses = sense(model.synapse, synapses, messenger.name, concentration, plan_.elapsed)
         level = jnp.stack([jnp.mean(field) / messenger.volume_fraction, concentration.mean(), concentration.max()])
         overflow = jnp.any(total < 0) | jnp.any(molecules * scale > 2.0**31)
     return eqx.tree_at(
-        lambda s: (s.rows, s.fields, s.pending, s.bound, s.emitted[which], s.levels, s.errors),
+        lambda s: (s.rows, s.fields, s.pending, s.bound, s.emitted[which], s.cis[which], s.levels, s.errors),
         state,
-        (pack(synapses), pools.fields, pools.pending, pools.bound, emitted, state.levels.at[which].set(level),
+        (pack(synapses), pools.fields, pools.pending, pools.bound, emitted, cis, state.levels.at[which].set(level),
          state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)),
     )
 
@@ -89,7 +93,7 @@ def slow_change(synapse: Synapse, state: SynapseState, elapsed: Scalar) -> Synap
     """Expression of long-term change: the `slow` hooks of all rules, read at one state and summed."""
     asked = [
         (number, jnp.asarray(True), rule.slow(s, state.expression, elapsed))
-        for number, (rule, s) in enumerate(zip(synapse.rules, state.rules, strict=True))
+        for number, (rule, s) in enumerate(zip(modulated(synapse, state).rules, state.rules, strict=True))
     ]
     return apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None])
 

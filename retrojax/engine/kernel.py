@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.numerics import Draws, decay
-from retrojax.parts.base import Change, Expression, Traces
+from retrojax.parts.base import Change, Expression, Modulation, Traces
 from retrojax.types import Flags, PerRow, Rows
 
 Spikes = tuple[Flags, Flags, Flags]
@@ -46,7 +46,7 @@ def flow(synapse: Synapse, state: SynapseState, elapsed: PerRow, draws: Draws) -
     """Step (i): time passes without a spike."""
     with jax.named_scope("flow"):
         state = flow_spine(synapse, state, elapsed, draws)
-        release = synapse.release.flow(state.release, elapsed)
+        release = modulated(synapse, state).release.flow(state.release, elapsed)
         traces = tuple(
             Traces(tuple(x * decay(elapsed, tau) for x, tau in zip(held.pre, rule.pre_traces(), strict=True)),
                    tuple(y * decay(elapsed, tau) for y, tau in zip(held.post, rule.post_traces(), strict=True)))
@@ -60,6 +60,7 @@ def flow_spine(synapse: Synapse, state: SynapseState, elapsed: PerRow, draws: Dr
 
     Release and traces have no business there, so a schedule may let them flow in one stretch.
     """
+    synapse = modulated(synapse, state)
     spine, path = synapse.spine.flow(state.spine, elapsed)
     rules = tuple(
         rule.flow(s, elapsed, path, held.pre, draws.stream(stream)) for rule, s, held, stream in
@@ -83,6 +84,7 @@ def instant(
 def jump(synapse: Synapse, state: SynapseState, spikes: Spikes) -> SynapseState:
     """Steps (ii) to (iv): calcium lands, then all hooks read that one state and their changes are summed."""
     landed, pre, post = spikes
+    synapse = modulated(synapse, state)
     state = state._replace(spine=add(state.spine, landed, synapse.spine.on_landing(state.spine)))
     read = list(zip(synapse.rules, state.rules, state.traces, strict=True))
     asked = [(number, pre, rule.on_pre(s, state.expression, held)) for number, (rule, s, held) in enumerate(read)]
@@ -94,7 +96,8 @@ def jump(synapse: Synapse, state: SynapseState, spikes: Spikes) -> SynapseState:
 
 def release(synapse: Synapse, state: SynapseState, pre: Flags, draws: Draws) -> tuple[SynapseState, PerRow]:
     """Step (v): vesicles leave where `pre`; the response is what they transmit."""
-    after, released = synapse.release.on_pre(state.release, effective_p(synapse, state), draws.stream(0))
+    terminal = modulated(synapse, state).release
+    after, released = terminal.on_pre(state.release, effective_p(synapse, state), draws.stream(0))
     kept = jax.tree.map(lambda new, old: jnp.where(pre, new, old), after, state.release)
     return state._replace(release=kept), jnp.where(pre, released * strength(synapse, state), 0.0)
 
@@ -115,6 +118,17 @@ def effective_p(synapse: Synapse, state: SynapseState) -> PerRow:
 def strength(synapse: Synapse, state: SynapseState) -> PerRow:
     """Postsynaptic response to a full release: q times the weights that rules hold."""
     return _product(state.expression.q, [rule.weight(s) for rule, s in zip(synapse.rules, state.rules, strict=True)])
+
+
+def modulated(synapse: Synapse, state: SynapseState) -> Synapse:
+    """The synapse with its parts under the factors that rules hold on them; itself where none holds any."""
+    asked = [rule.modulation(s) for rule, s in zip(synapse.rules, state.rules, strict=True)]
+    held = [each for each in asked if each is not None]
+    if not held:
+        return synapse
+    by = Modulation(*(functools.reduce(operator.mul, each) for each in zip(*held, strict=True)))
+    return Synapse(synapse.spine.modulated(by), synapse.release.modulated(by),
+                   tuple(rule.modulated(by) for rule in synapse.rules), synapse.p_release, synapse.q, synapse.bounds)
 
 
 def _product(value: PerRow, factors: list[PerRow | None]) -> PerRow:

@@ -16,7 +16,7 @@ from retrojax.parts.background import AbstractBackground
 from retrojax.parts.drive import AbstractDrive
 from retrojax.parts.gliorelease import Gliorelease
 from retrojax.parts.neuron import AbstractNeuron
-from retrojax.space import Binding, Bound, Flow, Grid, Sites
+from retrojax.space import Binding, Bound, Flow, Grid, Pairs, Sites
 from retrojax.space.limits import Kind
 from retrojax.types import Field, PerRow, Rows, Scalar, SeedKey
 
@@ -48,6 +48,18 @@ class Saturable(eqx.Module):
     level: Scalar
 
 
+class Cis(eqx.Module):
+    """A direct way from a spine to its own bouton, past the medium: from membrane to membrane, or by carriers.
+
+    - `fraction`: of what a spine makes, 0 to 1; the rest enters the medium.
+    - `volume`: in which it acts at the bouton [um^3]. `loss`: with which it goes there [1/ms].
+    """
+
+    fraction: Scalar
+    volume: Scalar
+    loss: Scalar
+
+
 class Maps(eqx.Module):
     """What differs from voxel to voxel, as factors on the numbers of a messenger, [X, Y, Z].
 
@@ -70,6 +82,7 @@ class Messenger(eqx.Module):
     - `maps`: of the medium; None where it is uniform.
     - `transport`: how it spreads, on the grid or by a limit without one (`space.regime`); static.
     - `binding`: kinds of sites that hold it, fixed in the tissue. `flow`: of the fluid that carries it; None for none.
+    - `cis`: direct way to the spine's own bouton; None where all of it enters the medium.
     """
 
     name: str = eqx.field(static=True)
@@ -82,6 +95,7 @@ class Messenger(eqx.Module):
     transport: Kind = eqx.field(static=True, default="grid")
     binding: tuple[Binding, ...] = ()
     flow: Flow | None = None
+    cis: Cis | None = None
 
 
 class Reaction(eqx.Module):
@@ -207,6 +221,7 @@ class Tissue(eqx.Module):
     - `inputs`: what adds where; group g arrives `delays[g]` steps later at receptor `receptors[g]` (0 ex, 1 in).
     - `spines`, `boutons`: voxels of the plastic synapses. `near`: their offset class (`space.near_field`).
     - `input_scale`: fixed-point units per pA. `deposit_scale`: units per molecule and messenger.
+    - `pairs`: close neighbours, or None where the grid alone stands for them.
     - `grid`, `delays`, `receptors`, `near_distance` [um]: static.
     - `domains`: of astrocytes; None for none.
     """
@@ -227,6 +242,7 @@ class Tissue(eqx.Module):
     receptors: tuple[int, ...] = eqx.field(static=True)
     near_distance: float = eqx.field(static=True)
     domains: Domains | None = None
+    pairs: Pairs | None = None
 
 
 class NetworkState(eqx.Module):
@@ -234,8 +250,10 @@ class NetworkState(eqx.Module):
 
     - `rows`: plastic synapses. `neurons`: membranes.
     - `arriving`: fixed-point input by (slot, receptor, neuron). `fired`: recent spikes by (slot, neuron or source).
-    - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate of every spine over the last field
-      steps, newest first [molecules/ms].
+    - `fields`: amount per tissue volume of every messenger [nM]. `emitted`: rate at which every spine released into
+      the medium over the last field steps, newest first [molecules/ms].
+    - `cis`: what came to every bouton by the direct way of each messenger and is there still [molecules]; an empty
+      array where there is none.
     - `pending`: what other messengers have turned into each since its last step, amount per tissue volume [nM]; an
       empty array where nothing can. `bound`: what sites hold of every messenger, by kind of site [nM].
     - `levels`: mean over the box, mean and maximum over boutons of every messenger's concentration [nM].
@@ -250,6 +268,7 @@ class NetworkState(eqx.Module):
     fired: Bool[Array, "R A"]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ S"], ...]
+    cis: tuple[Float[Array, " _"], ...]
     pending: tuple[Float[Array, "_ _ _"], ...]
     bound: tuple[tuple[Bound, ...], ...]
     levels: Float[Array, "M 3"]

@@ -210,11 +210,17 @@ def saturated(messenger: Messenger, field: Field, elapsed: Scalar) -> Field:
     return jnp.where(field > 0, left * inside, field)
 
 
-def resting_release(model: Model, which: int, count: int) -> np.ndarray:
+def resting_made(model: Model, which: int, count: int) -> np.ndarray:
     """What each of `count` spines makes of messenger number `which` at rest [molecules/ms]; host only."""
     rates = [rule.resting() for rule in model.synapse.rules if rule.makes == model.messengers[which].name]
     return sum((np.broadcast_to(np.asarray(rate, float), count) for rate in rates if rate is not None),
                start=np.zeros(count))
+
+
+def resting_release(model: Model, which: int, count: int) -> np.ndarray:
+    """What each of them releases into the medium [molecules/ms]; host only."""
+    made, cis = resting_made(model, which, count), model.messengers[which].cis
+    return made if cis is None else made * (1 - float(cis.fraction))
 
 
 def resting_fields(model: Model, grid: Grid, spines: Int[np.ndarray, " S"]) -> tuple[Field, ...]:

@@ -31,7 +31,15 @@ from retrojax.io.parts import (
 from retrojax.io.patches import Patches, make_patches
 from retrojax.io.placement import place_spines
 from retrojax.io.schema import PoissonSource, RunConfig
-from retrojax.io.sizes import Sizes, check_memory, clocked_sizes, lazy_sizes, with_tissue
+from retrojax.io.sizes import (
+    Sizes,
+    check_memory,
+    clocked_sizes,
+    lazy_sizes,
+    with_direct,
+    with_pairs,
+    with_tissue,
+)
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
 from retrojax.io.transports import choose_transports, near_steps, split_parts
@@ -41,7 +49,7 @@ from retrojax.parts.background import PoissonBackground
 from retrojax.parts.base import AbstractRule
 from retrojax.parts.choice import make_part
 from retrojax.parts.drive import AbstractDrive, Poisson, Replay
-from retrojax.space import Flow, Grid, Regime
+from retrojax.space import Flow, Grid, Pairs, Regime, count_pairs, find_pairs, pair_steps
 from retrojax.space.grid import Boundary
 
 CHUNK_MS = 1000.0
@@ -70,6 +78,7 @@ class Plan:
     - `transports`: kind of transport of each, and why.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
     - `astrocytes`: None for none.
+    - `pairs`: close neighbours; None where the grid alone stands for them.
     """
 
     config: RunConfig
@@ -87,6 +96,7 @@ class Plan:
     transports: dict[str, Regime]
     reactions: tuple[Reaction, ...]
     near_steps: tuple[int, ...]
+    pairs: Pairs | None
     sizes: Sizes
     astrocytes: Placed | None = None
 
@@ -152,7 +162,9 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         values, maps = with_uptake(config.astrocytes, placed, values, maps, file)
     lost = total_loss(values, reactions)
     transports = choose_transports(config, grid, values, reactions, maps)
-    near = near_steps(grid, values, lost, transports, place.bouton_distance)
+    pairs = _pairs(config, grid, spines, boutons, wiring.ids, file) if values else None
+    near = tuple(_near_steps(grid, v, lost[name], own, pairs) for (name, v), own in zip(
+        values.items(), near_steps(grid, values, lost, transports, place.bouton_distance), strict=True))
     synapse = _synapse(config, wiring, values, file)
     schedule, refused = _schedule(config, wiring, clocks, synapse, file)
     if isinstance(schedule, Lazy):
@@ -164,9 +176,11 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         sizes = sizes._replace(arrays=sizes.arrays | more)
     sizes = with_tissue(sizes, grid, len(maps), sum(len(v["binding"]) for v in values.values()),
                         int(any(v["flow"] is not None for v in values.values())))
+    sizes = with_direct(sizes, sum(bool(v.get("f_cis")) for v in values.values()), near)
+    sizes = sizes if pairs is None else with_pairs(sizes, pairs.spine.size, near)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                maps, transports, reactions, near, sizes, placed)
+                maps, transports, reactions, near, pairs, sizes, placed)
 
 
 @naming
@@ -225,10 +239,12 @@ def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
     tissue: AnyTissue
     state: AnyState
     if isinstance(plan.schedule, Lazy):
-        space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps) if most else None
+        space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps,
+                      plan.pairs) if most else None
         tissue, state = build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
     else:
-        tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most)
+        tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most,
+                              plan.pairs)
         state = initial_state(model, tissue, plan.near_steps, config.seed)
     if plan.astrocytes is None:
         return tissue, state
@@ -242,6 +258,31 @@ def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
     if section.shape is not None:
         return Grid(section.shape, spacing, section.origin or (0.0, 0.0, 0.0), boundary)
     return Grid.around(sites, spacing, section.margin, boundary)
+
+
+def _pairs(
+    config: RunConfig, grid: Grid, spines: np.ndarray, boutons: np.ndarray, ids: np.ndarray, file: Path | None
+) -> Pairs | None:
+    """Close neighbours, if the config asks for them.
+
+    **Raises** `InputError` on maps of the medium, whose answer near a source has no closed form, and for a list that
+    cannot fit in memory, before it is made.
+    """
+    section = config.grid
+    if section.near_field == "own":
+        return None
+    if section.maps is not None:
+        raise InputError("grid.near_field", "pairs", "own, where grid.maps makes the medium differ between voxels",
+                         "leave out grid.maps or grid.near_field", file)
+    number = count_pairs(grid, spines, boutons, within=section.pairs_within)
+    check_memory(with_pairs(Sizes({}, frozenset()), 4 * number, ()), ids.size, file)  # as the host finds them
+    return find_pairs(grid, spines, boutons, within=section.pairs_within,
+                      closest=config.synapse.placement.bouton_distance, ids=ids)
+
+
+def _near_steps(grid: Grid, values: dict, loss: float, own: int, pairs: Pairs | None) -> int:
+    """Field steps of release that the near field of a messenger has to remember; `own`: for its own spine."""
+    return own if pairs is None else max(own, pair_steps(grid, pairs, values["diffusion"], loss, values["step"]))
 
 
 def _mapped(

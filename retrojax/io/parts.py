@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.model import Maps, Messenger, Reaction, Saturable
+from retrojax.engine.model import Cis, Maps, Messenger, Reaction, Saturable
 from retrojax.errors import InputError
 from retrojax.io.schema import MessengerSection, ReactionSection
 from retrojax.messengers import SYNTHESIS_KINDS, MessengerRecord, load_record
@@ -44,6 +44,7 @@ def messenger_values(section: MessengerSection, file: Path | None = None) -> dic
     values = {**record.base()._asdict(), "space": record.space, "enabled": record.enabled}
     given = section.model_dump(exclude={"record", "synthesis"}, exclude_none=True)
     given |= {"flow": None, "binding": _sites(section, record, file)}
+    _check_cis(given, record.family, file)
     if "diffusion" in given:
         given["diffusion_free"] = given.pop("diffusion")
     values.update(given)
@@ -145,8 +146,28 @@ def make_messengers(
             names[place], number(v["diffusion"]), number(v["loss"]), number(fraction),
             number(max(fraction * lost * level - gained, 0.0)) if level > 0 else None,
             Saturable(number(v["vmax"]), number(v["km"]), number(level)) if v["vmax"] > 0 else None,
-            maps.get(names[place]), kinds[names[place]], v["binding"], v["flow"]))
+            maps.get(names[place]), kinds[names[place]], v["binding"], v["flow"], _cis(v)))
     return tuple(found)
+
+
+def _cis(values: dict[str, Any]) -> Cis | None:
+    """The direct way of a messenger, if it has one."""
+    if not values.get("f_cis"):
+        return None
+    number = lambda x: jnp.asarray(x, float)  # noqa: E731
+    return Cis(number(values["f_cis"]), number(values["cis_volume"]), number(values.get("cis_loss", values["loss"])))
+
+
+def _check_cis(given: dict[str, Any], family: str, file: Path | None) -> None:
+    """Refuse a direct way that is none of a lipid, or has no volume."""
+    for key in ("cis_volume", "cis_loss"):
+        if key in given and "f_cis" not in given:
+            raise InputError(key, given[key], "a number that goes with f_cis", "give f_cis too, or remove it", file)
+    if given.get("f_cis") and family != "lipid":
+        raise InputError("f_cis", given["f_cis"], f"0 for a {family}: membranes hand over lipids", "remove it", file)
+    if given.get("f_cis") and "cis_volume" not in given:
+        raise InputError("cis_volume", "missing", "the volume at the bouton in which the share f_cis acts [um^3]",
+                         "add it, as 'cis_volume: 0.01 um^3'", file)
 
 
 def total_loss(values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...]) -> dict[str, float]:

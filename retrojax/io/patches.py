@@ -11,7 +11,7 @@ from retrojax.engine.model import Clocks, Model
 from retrojax.errors import InputError
 from retrojax.io.hypnogram import load_hypnogram, stretch
 from retrojax.io.schema import Intervention, RunConfig, Stage
-from retrojax.parts import CB1, GraupnerBrunel, NitricOxidePotentiation
+from retrojax.parts.base import Modulation
 from retrojax.protocols.pharmacology import Course, Manipulation, applied, course, find_drug, places, read_dose
 from retrojax.protocols.targets import Place, find_target
 
@@ -120,17 +120,7 @@ def _staged(model: Model, stage: Stage, records: dict[str, dict]) -> Model:
                 m = eqx.tree_at(lambda x: x.saturable.vmax, m, m.saturable.vmax * ratio)
             m = eqx.tree_at(lambda x: (x.volume_fraction, x.loss), m, (fraction, loss))
         messengers.append(m)
-    rules = tuple(_gated(rule, stage) for rule in model.synapse.rules)
+    gates = Modulation(ltp=stage.ltp_gate, ltd=stage.ltd_gate)
+    rules = tuple(rule.modulated(gates) for rule in model.synapse.rules)
     return eqx.tree_at(lambda x: (x.messengers, x.synapse.rules, x.inhibition), model,
                        (tuple(messengers), rules, model.inhibition * stage.inhibition))
-
-
-def _gated(rule, stage: Stage):
-    if isinstance(rule, GraupnerBrunel):
-        gates = (rule.gate_p * stage.ltp_gate, rule.gate_d * stage.ltd_gate)
-        return eqx.tree_at(lambda r: (r.gate_p, r.gate_d), rule, gates)
-    if isinstance(rule, NitricOxidePotentiation):
-        return eqx.tree_at(lambda r: r.gate, rule, rule.gate * stage.ltp_gate)
-    if isinstance(rule, CB1):
-        return eqx.tree_at(lambda r: r.gate, rule, rule.gate * stage.ltd_gate)
-    return rule

@@ -120,6 +120,9 @@ class MessengerSection(Section):
         "auto", description="on the grid, or by a limit without one; auto: by the reach (`space.regime`)")
     binding: dict[str, BindingSection] = Field({}, description="kinds of sites that hold it, by name")
     synthesis: PartChoice | Literal["none"] | None = None
+    f_cis: Probability | None = Field(None, description="of a lipid: share that passes to the spine's own bouton")
+    cis_volume: quantity("um^3", 1e-9, 1e3) | None = Field(None, description="in which that share acts there")
+    cis_loss: quantity("1/ms", 0, 1e3) | None = Field(None, description="with which it goes; `loss` by default")
 
 
 class ReactionSection(Section):
@@ -186,6 +189,9 @@ class GridSection(Section):
     maps: MapsSection | None = None
     flow: tuple[Velocity, Velocity, Velocity] | None = Field(
         default=None, description="of the extracellular fluid along x, y, z, volume per area; none through walls")
+    near_field: Literal["own", "pairs"] = Field(
+        default="own", description="what a bouton sees at its true distance: its own spine, or close neighbours too")
+    pairs_within: int = Field(default=4, ge=1, le=8, description="voxels along each axis up to which they are close")
 
 
 class Stage(Section):

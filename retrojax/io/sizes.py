@@ -71,6 +71,21 @@ def clocked_sizes(
     return Sizes(arrays, frozenset(["synapse rows", "synapse wiring", "release history"]))
 
 
+def with_pairs(sizes: Sizes, pairs: int, near_steps: Sequence[int]) -> Sizes:
+    """The same with `pairs` close neighbours: the list, and a kernel per messenger while a chunk runs."""
+    more = {"synapse pairs": (12 + _float_bytes()) * pairs,
+            "kernels of pairs": 2 * _float_bytes() * pairs * sum(near_steps)}
+    return Sizes(sizes.arrays | more, sizes.synaptic | set(more))
+
+
+def with_direct(sizes: Sizes, messengers: int, near_steps: Sequence[int]) -> Sizes:
+    """The same where that many messengers have a direct way to their own bouton: as large as a step of the history."""
+    if not messengers:
+        return sizes
+    more = {"synapse direct ways": sizes.arrays["release history"] // sum(near_steps) * messengers}
+    return Sizes(sizes.arrays | more, sizes.synaptic | set(more))
+
+
 def _float_bytes() -> int:
     """Bytes of a float: 4, or 8 where JAX runs in double precision."""
     return jnp.result_type(float).itemsize

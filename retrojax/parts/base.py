@@ -8,8 +8,9 @@ A part is written for *one* synapse; every array it meets may carry any row shap
 3. `on_pre` of the release part - vesicles leave, with the values after (2).
 
 At field steps: `emit` (amounts, summed), then `field` (concentration in). At slow steps: `slow` (changes, summed). At
-a release: `factor` on the release probability and `weight` on the response (both multiplied). A rule implements the
-hooks it needs and inherits the neutral rest.
+a release: `factor` on the release probability and `weight` on the response (both multiplied). What a rule holds on
+other parts between field steps (`modulation`, multiplied) is there whenever they flow, jump or release. A rule
+implements the hooks it needs and inherits the neutral rest.
 
 Exponential traces of spikes are the engine's: a rule names their time constants and is handed their values. All
 synapses of one axon share a presynaptic trace and all of one neuron a postsynaptic one, so a network keeps them there
@@ -60,6 +61,19 @@ class Traces(NamedTuple):
 
     pre: tuple[PerRow, ...] = ()
     post: tuple[PerRow, ...] = ()
+
+
+class Modulation(NamedTuple):
+    """Factors on other parts that a rule holds between field steps; 1 is neutral.
+
+    - `refill`: on the rate at which vesicles come back. `nmda`: on the calcium of a presynaptic spike.
+    - `ltp`, `ltd`: on what rules do to strengthen and to weaken.
+    """
+
+    refill: PerRow | float = 1.0
+    nmda: PerRow | float = 1.0
+    ltp: PerRow | float = 1.0
+    ltd: PerRow | float = 1.0
 
 
 class CalciumPath(eqx.Module):
@@ -128,6 +142,10 @@ class AbstractSpine(eqx.Module):
     def on_post(self, s: PartState) -> PartState:
         """Increments at a postsynaptic spike."""
 
+    def modulated(self, by: Modulation) -> "AbstractSpine":
+        """The spine under `by.nmda`; itself where presynaptic spikes bring no calcium."""
+        return self
+
 
 class AbstractRelease(eqx.Module):
     """Presynaptic release: short-term plasticity around the release probability `p`."""
@@ -143,6 +161,15 @@ class AbstractRelease(eqx.Module):
     @abc.abstractmethod
     def on_pre(self, s: PartState, p: PerRow, draws: Draws) -> tuple[PartState, PerRow]:
         """State after a presynaptic spike, and the fraction of the full response that it released."""
+
+    def modulated(self, by: Modulation) -> "AbstractRelease":
+        """The terminal under `by.refill`: its time constant of recovery `tau_rec`, if it has one, divided by that.
+
+        One that draws recovery at a spike takes the factor of that moment.
+        """
+        if not hasattr(self, "tau_rec"):
+            return self
+        return eqx.tree_at(lambda r: r.tau_rec, self, self.tau_rec / by.refill)
 
 
 class AbstractRule(eqx.Module):
@@ -212,6 +239,14 @@ class AbstractRule(eqx.Module):
     def weight(self, s: PartState) -> PerRow | None:
         """Factor on the postsynaptic response that this rule holds; None for 1."""
         return None
+
+    def modulation(self, s: PartState) -> Modulation | None:
+        """Factors on other parts that this rule holds; only field steps may change them. None for none."""
+        return None
+
+    def modulated(self, by: Modulation) -> "AbstractRule":
+        """The rule under `by.ltp` and `by.ltd`; itself where it neither strengthens nor weakens anything."""
+        return self
 
 
 class AbstractSynthesis(AbstractRule):

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractSpine, CalciumPath
+from retrojax.parts.base import AbstractSpine, CalciumPath, Modulation
 from retrojax.types import PerRow
 
 
@@ -54,3 +55,6 @@ class CalciumSpine(AbstractSpine):
 
     def on_post(self, s: CalciumState) -> CalciumState:
         return CalciumState(jnp.broadcast_to(self.C_post, s.calcium.shape))
+
+    def modulated(self, by: Modulation) -> "CalciumSpine":
+        return eqx.tree_at(lambda s: s.C_pre, self, self.C_pre * by.nmda)

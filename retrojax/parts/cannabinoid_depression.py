@@ -2,9 +2,10 @@
 
 from typing import ClassVar, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractRule, Change, Expression, Traces
+from retrojax.parts.base import AbstractRule, Change, Expression, Modulation, Traces
 from retrojax.types import PerRow
 
 
@@ -56,6 +57,9 @@ class CannabinoidDepression(AbstractRule):
         self, s: BoundState, concentration: PerRow, elapsed: PerRow, expression: Expression, pre: tuple[PerRow, ...]
     ) -> BoundState:
         return BoundState(jnp.broadcast_to(concentration / (concentration + self.K), s.bound.shape))
+
+    def modulated(self, by: Modulation) -> "CannabinoidDepression":
+        return eqx.tree_at(lambda r: r.gate, self, self.gate * by.ltd)
 
     def on_pre(self, s: BoundState, expression: Expression, traces: Traces) -> Change:
         room = jnp.maximum(expression.p_release - self.P_min, 0.0)

@@ -193,7 +193,12 @@ PARTS = {
         "nu": Parameter(_UNIT, -1, 100, "calibration", "vesicles at hand"),
         "kappa": Parameter("1/ms", -1, 1, "calibration", "growth of the bouton over days; sign for p75 from Yang2009"),
         "V_max": Parameter(_UNIT, 0, 100, "calibration", "largest relative growth"),
-    }, RECEPTORS, ("Harward2016", "Yang2009", "Iremonger2009", "Wall2013")),
+        "refill": Parameter(_UNIT, -1, 100, "calibration", "recovery of vesicles; off unless given"),
+        **{name: Parameter(_UNIT, -1, 100, "calibration", "on other rules; off unless given") for name in
+           ("ltp", "ltd")},
+        "rate_relief": Parameter("1/ms", 1e-9, 1e9, "calibration", "off unless given; CB1: 20 Hz (Foldy2006)"),
+        "tau_x_pre": _time("presynaptic trace of rate_relief", "calibration", 1e-3),
+    }, RECEPTORS, ("Harward2016", "Yang2009", "Iremonger2009", "Wall2013", "Foldy2006")),
     "glycine_site": Part("rule", GlycineSite, {
         "senses": Parameter("", 0, 0, "calibration", "name of the co-agonist"),
         "K_gly": Parameter("nM", 1e-3, 1e9, "unverified", "300-1000 nM"),
@@ -201,6 +206,7 @@ PARTS = {
         "efficacy": Parameter(_UNIT, 0, 1, "calibration", "1 intact, 0 blocked"),
         "ambient": Parameter("nM", 0, 1e9, "calibration", "co-agonist that is always there"),
         "share": Parameter(_UNIT, 0, 1, "calibration", "of the response that NMDA receptors carry"),
+        "calcium": Parameter(_UNIT, 0, 1, "calibration", "of the calcium of a presynaptic spike; off unless given"),
     }, {}, ("Panatier2006", "Henneberger2010", "Papouin2017")),
     "gliotransmission": Part("rule", Gliotransmission, {
         "senses": Parameter("", 0, 0, "calibration", "name of the gliotransmitter"),

@@ -2,9 +2,10 @@
 
 from typing import ClassVar, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractRule, Expression
+from retrojax.parts.base import AbstractRule, Expression, Modulation
 from retrojax.types import PerRow
 
 
@@ -94,6 +95,9 @@ class CB1(AbstractRule):
 
     def pre_traces(self) -> tuple[PerRow, ...]:
         return (self.tau_x_pre,)
+
+    def modulated(self, by: Modulation) -> "CB1":
+        return eqx.tree_at(lambda r: r.gate, self, self.gate * by.ltd)
 
     def factor(self, s: CB1State) -> PerRow:
         return s.on_p

@@ -1,8 +1,9 @@
 """Unified pre- and postsynaptic plasticity from spike traces."""
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractRule, Change, Expression, NoState, Traces
+from retrojax.parts.base import AbstractRule, Change, Expression, Modulation, NoState, Traces
 from retrojax.types import PerRow
 
 
@@ -57,6 +58,10 @@ class UnifiedRule(AbstractRule):
 
     def post_traces(self) -> tuple[PerRow, ...]:
         return self.tau_y_plus, self.tau_y_minus
+
+    def modulated(self, by: Modulation) -> "UnifiedRule":
+        return eqx.tree_at(lambda r: (r.d_plus, r.c_plus, r.d_minus), self,
+                           (self.d_plus * by.ltp, self.c_plus * by.ltp, self.d_minus * by.ltd))
 
     def on_pre(self, s: NoState, expression: Expression, traces: Traces) -> Change:
         (x_plus,), (y_plus, y_minus) = traces

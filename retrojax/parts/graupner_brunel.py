@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erf
 
 from retrojax.numerics import Draws, expm1
-from retrojax.parts.base import AbstractRule, CalciumPath
+from retrojax.parts.base import AbstractRule, CalciumPath, Modulation
 from retrojax.types import PerRow
 
 
@@ -89,6 +89,9 @@ class GraupnerBrunel(AbstractRule):
         rho = s.rho + change
         event = s.event + 1 if self.noise else s.event
         return EfficacyState(rho, change - (rho - s.rho), event)
+
+    def modulated(self, by: Modulation) -> "GraupnerBrunel":
+        return eqx.tree_at(lambda r: (r.gate_p, r.gate_d), self, (self.gate_p * by.ltp, self.gate_d * by.ltd))
 
     def weight(self, s: EfficacyState) -> PerRow:
         return self.w0 * (1 + (self.b - 1) * s.rho)

@@ -2,10 +2,11 @@
 
 from typing import ClassVar, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from retrojax.numerics import Draws, decay
-from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression
+from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, Modulation
 from retrojax.types import PerRow
 
 
@@ -99,6 +100,9 @@ class NitricOxidePotentiation(AbstractRule):
         cGMP = made + (s.cGMP - made) * jnp.exp(-self.k_PDE * elapsed)
         sGC = target + (s.sGC - target) * left
         return s._replace(sGC=sGC, cGMP=cGMP, PKG=self.kinase(cGMP))
+
+    def modulated(self, by: Modulation) -> "NitricOxidePotentiation":
+        return eqx.tree_at(lambda r: r.gate, self, self.gate * by.ltp)
 
     def slow(self, s: GuanylylState, expression: Expression, elapsed: PerRow) -> Change:
         room = jnp.maximum(self.P_max - expression.p_release, 0.0)

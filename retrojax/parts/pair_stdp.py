@@ -1,8 +1,9 @@
 """Additive spike-timing-dependent plasticity from pairs of spikes."""
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.parts.base import AbstractRule, Change, Expression, NoState, Traces
+from retrojax.parts.base import AbstractRule, Change, Expression, Modulation, NoState, Traces
 from retrojax.types import PerRow
 
 
@@ -42,6 +43,9 @@ class PairSTDP(AbstractRule):
 
     def post_traces(self) -> tuple[PerRow, ...]:
         return (self.tau_minus,)
+
+    def modulated(self, by: Modulation) -> "PairSTDP":
+        return eqx.tree_at(lambda r: (r.A_plus, r.A_minus), self, (self.A_plus * by.ltp, self.A_minus * by.ltd))
 
     def on_pre(self, s: NoState, expression: Expression, traces: Traces) -> Change:
         return Change(s, q=-self.A_minus * traces.post[0])

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from retrojax.numerics import Draws, decay
-from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, NoState, Traces
+from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, Modulation, NoState, Traces
 from retrojax.types import PerRow
 
 
@@ -51,6 +52,10 @@ class TripletSTDP(AbstractRule):
 
     def post_traces(self) -> tuple[PerRow, ...]:
         return self.tau_minus, self.tau_y
+
+    def modulated(self, by: Modulation) -> "TripletSTDP":
+        return eqx.tree_at(lambda r: (r.A2_plus, r.A3_plus, r.A2_minus), self,
+                           (self.A2_plus * by.ltp, self.A3_plus * by.ltp, self.A2_minus * by.ltd))
 
     def on_pre(self, s: NoState, expression: Expression, traces: Traces) -> Change:
         return Change(s, q=-self.A2_minus * traces.post[0])
@@ -102,6 +107,10 @@ class NearestTripletSTDP(AbstractRule):
     ) -> NearestState:
         return NearestState(s.r1 * decay(elapsed, self.tau_plus), s.o1 * decay(elapsed, self.tau_minus),
                             s.o2 * decay(elapsed, self.tau_y))
+
+    def modulated(self, by: Modulation) -> "NearestTripletSTDP":
+        return eqx.tree_at(lambda r: (r.A2_plus, r.A3_plus, r.A2_minus), self,
+                           (self.A2_plus * by.ltp, self.A3_plus * by.ltp, self.A2_minus * by.ltd))
 
     def on_pre(self, s: NearestState, expression: Expression, traces: Traces) -> Change:
         zero = jnp.zeros_like(s.o1)

@@ -20,7 +20,7 @@ from retrojax.engine.rows import Synapse
 from retrojax.errors import InputError
 from retrojax.messengers import Sourced, bibtex
 from retrojax.messengers.record import Frozen
-from retrojax.protocols.targets import Place, targets
+from retrojax.protocols.targets import Place, conversions, targets
 from retrojax.units import to_unit
 from retrojax.validation import require_known, validate
 
@@ -33,7 +33,8 @@ STEPS = 16
 class Effect(Frozen):
     """What a manipulation does to some parameters.
 
-    - `targets`: names as in `targets`. A `*` stands for every messenger in the extracellular space.
+    - `targets`: names as in `targets`. A `*` stands for every messenger in the extracellular space, a name as
+      `conversions.proBDNF.BDNF` for all reactions that make the one of the other.
     - `mode`: `multiply` by `value` at the reference dose, or `add` `value` there, in the parameter's base unit.
     - `hill`: exponent n of the dose.
 
@@ -140,9 +141,10 @@ def places(
 
     **Raises** `InputError` if the model has none of them.
     """
-    known, found = targets(model), {}
+    known, turned, found = targets(model), conversions(model), {}
     for target in (target for effect in drug.effects for target in effect.targets):
-        each = [target.replace("*", messenger) for messenger in ecs] if "*" in target else [target]
+        each = [target.replace("*", messenger) for messenger in ecs] if "*" in target else \
+            turned.get(target, (target,))
         found[target] = tuple(known[one] for one in each if one in known)
     if not any(found.values()):
         raise InputError(field, name, f"a model with {' or '.join(found)}",

@@ -18,9 +18,9 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     """Every parameter that something may change for a while, by name.
 
     `synthesis.<messenger>.<parameter>` and `rules.<part or receptor>.<parameter>`; of a network also `inhibition`,
-    `messengers.<name>.<diffusion, loss, volume_fraction, tonic or vmax>`, `reactions.<number>.rate`,
-    `astrocytes.calcium.<parameter>`, `astrocytes.junctions.F`, `astrocytes.senses.<messenger>.rate` and
-    `astrocytes.releases.<messenger>.G_T`.
+    `messengers.<name>.<diffusion, loss, volume_fraction, tonic, vmax or f_cis>`,
+    `reactions.<number>.<rate or share>`, `astrocytes.calcium.<parameter>`, `astrocytes.junctions.F`,
+    `astrocytes.senses.<messenger>.rate` and `astrocytes.releases.<messenger>.G_T`.
     """
     if isinstance(model, Synapse):
         return _of_rules(model, lambda s: s)
@@ -29,12 +29,15 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
         for name in ("diffusion", "loss", "volume_fraction"):
             found[f"messengers.{messenger.name}.{name}"] = (
                 lambda m, i=place, n=name: getattr(m.messengers[i], n))
+        if messenger.cis is not None:
+            found[f"messengers.{messenger.name}.f_cis"] = lambda m, i=place: m.messengers[i].cis.fraction
         if messenger.tonic is not None:
             found[f"messengers.{messenger.name}.tonic"] = lambda m, i=place: m.messengers[i].tonic
         if messenger.saturable is not None:
             found[f"messengers.{messenger.name}.vmax"] = lambda m, i=place: m.messengers[i].saturable.vmax
     for place in range(len(model.reactions)):
         found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
+        found[f"reactions.{place}.share"] = lambda m, i=place: m.reactions[i].share
     return found | _of_astrocytes(model) | _of_rules(model.synapse, lambda m: m.synapse)
 
 
@@ -58,11 +61,26 @@ def _of_astrocytes(model: Model) -> dict[str, Place]:
 def _of_rules(synapse: Synapse, where: Place) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for place, rule in enumerate(synapse.rules):
-        label = getattr(rule, "receptor", "") or next(key for key, part in PARTS.items() if part.cls is type(rule))
+        label = getattr(rule, "receptor", "") or next(
+            (key for key, part in PARTS.items() if part.cls is type(rule)), type(rule).__name__)
         label = f"synthesis.{rule.makes}" if rule.makes else f"rules.{label}"
         for name in vars(rule):
             if eqx.is_inexact_array(getattr(rule, name)):
                 found[f"{label}.{name}"] = lambda m, i=place, n=name: getattr(where(m).rules[i], n)
+    return found
+
+
+def conversions(model: Model | Synapse) -> dict[str, tuple[str, ...]]:
+    """What makes one messenger of another, as `conversions.proBDNF.BDNF`: the targets that every such reaction goes by,
+    its rate, or its share of the source's loss."""
+    found: dict[str, tuple[str, ...]] = {}
+    if isinstance(model, Synapse):
+        return found
+    for place, reaction in enumerate(model.reactions):
+        if reaction.product is not None:
+            source, product = (model.messengers[k].name for k in (reaction.source, reaction.product))
+            label, which = f"conversions.{source}.{product}", "share" if reaction.kind == "loss" else "rate"
+            found[label] = (*found.get(label, ()), f"reactions.{place}.{which}")
     return found
 
 

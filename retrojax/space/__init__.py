@@ -83,10 +83,12 @@ from retrojax.space.near_field import (
 from retrojax.space.near_limits import limit_kernel as limit_kernel, limit_steps as limit_steps
 from retrojax.space.pairs import (
     Pairs as Pairs,
+    count_pairs as count_pairs,
     find_pairs as find_pairs,
     from_neighbours as from_neighbours,
     pair_kernel as pair_kernel,
     pair_steps as pair_steps,
+    renumbered as renumbered,
 )
 from retrojax.space.saturable import (
     advance_saturable as advance_saturable,
@@ -106,14 +108,14 @@ from retrojax.space.sources import ball as ball, hollow_sphere as hollow_sphere,
 
 __all__ = [
     "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime", "Sites",
-    "advance", "advance_binding", "advance_flow", "advance_local", "advance_maps", "advance_mean",
-    "advance_saturable", "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind",
-    "choose", "correction_kernel", "deposit", "domain_of", "domains", "exposure_gain", "exposure_local", "find_pairs",
-    "fixed_scale", "flow_steps", "from_fixed", "from_modes", "from_neighbours", "hollow_sphere",
+    "advance", "advance_binding", "advance_flow", "advance_local", "advance_maps", "advance_mean", "advance_saturable",
+    "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind", "choose",
+    "correction_kernel", "count_pairs", "deposit", "domain_of", "domains", "exposure_gain", "exposure_local",
+    "find_pairs", "fixed_scale", "flow_steps", "from_fixed", "from_modes", "from_neighbours", "hollow_sphere",
     "hollow_sphere_burst", "instantaneous_line", "instantaneous_plane", "instantaneous_point", "limit_kernel",
     "limit_steps", "line", "line_steady", "matrix_binding", "matrix_medium", "michaelis_menten", "near_walls",
     "offset_class", "own_spine", "pair_kernel", "pair_steps", "plan", "plan_maps", "plane_steady", "point_response",
-    "point_steady", "quadratic", "reach_of", "regime", "relax", "rescale", "sample", "saturable_steps",
+    "point_steady", "quadratic", "reach_of", "regime", "relax", "renumbered", "rescale", "sample", "saturable_steps",
     "scatter_centres", "shell", "shell_steady", "steps_needed", "to_fixed", "to_modes", "wall_warning", "work_needed",
     "wright_omega",
 ]

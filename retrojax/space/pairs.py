@@ -50,7 +50,7 @@ class Pairs(eqx.Module):
 
 def find_pairs(
     grid: Grid, spines: Float[np.ndarray, "S 3"], boutons: Float[np.ndarray, "S 3"], *, within: int = 4,
-    closest: float = 0.1,
+    closest: float = 0.1, ids: Int[np.ndarray, " S"] | None = None,
 ) -> Pairs:
     """Pairs whose voxels are at most `within` apart along every axis, on the host.
 
@@ -64,24 +64,21 @@ def find_pairs(
     - `spines`, `boutons`: positions [um], one row per synapse; row i of both is one synapse, and is left out.
     - `within`: voxels, 1 to 8.
     - `closest`: sites nearer than this count as this far apart [um]: they are no points.
+    - `ids`: permanent ids of the synapses; what a bouton receives is added up in their order, so that it does not
+      depend on that of the rows. By row if absent.
 
     **Raises** `InputError` naming a site outside the box, or `within` or `closest` out of range.
     """
-    from scipy.spatial import cKDTree  # comes with JAX; not needed by a run without pairs
-
-    if not 1 <= within <= 8:
-        raise InputError("within", within, "1 to 8 voxels", "take 4, or use smaller voxels")
     if not 0 < closest < math.inf:
         raise InputError("closest", closest, "a length > 0 [um]", "give the distance of a spine from its bouton")
-    voxels = [np.stack(np.unravel_index(grid.voxel_of(places, name), grid.shape), axis=1)
-              for places, name in ((spines, "spines"), (boutons, "boutons"))]
+    voxels, trees = _trees(grid, spines, boutons, within)
     shape, wraps = np.asarray(grid.shape), np.array([kind == "periodic" for kind in grid.boundary])
-    trees = [cKDTree(v + 0.5, boxsize=np.where(wraps, shape, 0)) for v in voxels]
     found = trees[1].query_ball_tree(trees[0], within + 0.25, p=np.inf)
-    count = np.array([len(each) for each in found], int)
-    bouton = np.repeat(np.arange(len(found)), count)
-    spine = np.array([s for each in found for s in sorted(each)], int)
-    bouton, spine = bouton[spine != bouton], spine[spine != bouton]
+    bouton = np.repeat(np.arange(len(found)), np.array([len(each) for each in found], int))
+    spine = np.fromiter((s for each in found for s in each), int, bouton.size)
+    order = np.lexsort((spine if ids is None else ids[spine], bouton))
+    order = order[spine[order] != bouton[order]]
+    bouton, spine = bouton[order], spine[order]
     gap = np.where(wraps, _shorter(boutons[bouton] - spines[spine], grid.size), boutons[bouton] - spines[spine])
     apart = voxels[1][bouton] - voxels[0][spine]
     apart = np.abs(np.where(wraps, _shorter(apart, shape), apart)).astype(int)
@@ -89,6 +86,38 @@ def find_pairs(
     distance = np.maximum(np.linalg.norm(gap, axis=1), closest)
     spine_, bouton_, offset_ = (jnp.asarray(a, jnp.int32) for a in (spine, bouton, offset))
     return Pairs(spine_, bouton_, jnp.asarray(distance, float), offset_, len(boutons), within)
+
+
+def count_pairs(
+    grid: Grid, spines: Float[np.ndarray, "S 3"], boutons: Float[np.ndarray, "S 3"], *, within: int = 4
+) -> int:
+    """How many pairs `find_pairs` would find, without holding any; arguments as there."""
+    voxels, trees = _trees(grid, spines, boutons, within)
+    found = trees[0].query_ball_point(trees[1].data, within + 0.25, p=np.inf, return_length=True)
+    shape, wraps = np.asarray(grid.shape), np.array([kind == "periodic" for kind in grid.boundary])
+    apart = voxels[1] - voxels[0]
+    own = np.abs(np.where(wraps, _shorter(apart, shape), apart)).max(axis=1, initial=0) <= within
+    return int(np.sum(found)) - int(own.sum())
+
+
+def renumbered(pairs: Pairs, place: Int[np.ndarray, " S"], places: int) -> Pairs:
+    """The same pairs where synapse i stands at `place[i]` of `places`, on the host."""
+    bouton = place[np.asarray(pairs.bouton)]
+    order = np.argsort(bouton, kind="stable")
+    return Pairs(jnp.asarray(place[np.asarray(pairs.spine)][order], jnp.int32), jnp.asarray(bouton[order], jnp.int32),
+                 pairs.distance[order], pairs.offset[order], places, pairs.within)
+
+
+def _trees(grid: Grid, spines: np.ndarray, boutons: np.ndarray, within: int):
+    """Voxels of spines and boutons, [S, 3] each, and trees of their centres in voxels."""
+    from scipy.spatial import cKDTree  # comes with JAX; not needed by a run without pairs
+
+    if not 1 <= within <= 8:
+        raise InputError("within", within, "1 to 8 voxels", "take 4, or use smaller voxels")
+    voxels = [np.stack(np.unravel_index(grid.voxel_of(places, name), grid.shape), axis=1)
+              for places, name in ((spines, "spines"), (boutons, "boutons"))]
+    size = np.where([kind == "periodic" for kind in grid.boundary], np.asarray(grid.shape), 0)
+    return voxels, [cKDTree(v + 0.5, boxsize=size) for v in voxels]
 
 
 def _shorter(gap: np.ndarray, period: object) -> np.ndarray:

@@ -9,6 +9,8 @@ import yaml
 from retrojax.errors import InputError
 from retrojax.io.build import build
 from retrojax.io.config import load_config
+from retrojax.protocols import treated
+from retrojax.protocols.targets import conversions
 
 TICKS = 4
 MESSENGERS = {
@@ -94,3 +96,30 @@ def test_receptors_of_a_tonic_messenger_start_in_balance(config):
     strengths = simulation.schedule.strengths(simulation.model, simulation.tissue, simulation.state)
     np.testing.assert_allclose(strengths.p_effective, 0.5 * 1.4, rtol=1e-5)
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.all(jnp.isfinite(x))), simulation.state.fields))
+
+
+def test_a_drug_on_the_conversion_changes_the_share_of_mature_bdnf(config):
+    """Without tPA a fifth of the rate is left, so that share falls by as much: 2 /s for 800 ms is no longer linear."""
+    chosen = ["messengers.BDNF.synthesis=none", 'interventions=[{drug: "tPA -/-"}]']
+    simulation = build(load_config(config, chosen), config)
+    under = simulation.model_at(0)
+    np.testing.assert_allclose(under.reactions[0].rate, 0.2 * simulation.model.reactions[0].rate, rtol=1e-6)
+    mature = []
+    for model in (simulation.model, under, treated(simulation.model, "plasmin", "100 nM")):
+        state = jax.tree.map(jnp.copy, simulation.state)
+        state, _ = simulation.schedule.run(model, simulation.tissue, state, 2 * TICKS)
+        pro, made = (float(state.fields[k].sum() + state.pending[k].sum()) for k in range(2))
+        mature.append(made / (pro + made))
+    plain, without, more = mature
+    assert 0.2 * plain < without < 0.4 * plain and more > 1.4 * plain
+
+
+def test_a_drug_on_a_conversion_needs_one(config):
+    with pytest.raises(InputError, match=r"conversions\.ATP\.adenosine"):
+        build(load_config(config, ['interventions=[{drug: "POM-1", dose: "100 uM"}]']), config)
+    two = [*REACTIONS, {"source": "proBDNF", "product": "BDNF", "rate": "1 1/(uM*s)", "catalyst": "adenosine"}]
+    model = build(load_config(config, [f"reactions={two}"]), config).model
+    assert conversions(model) == {"conversions.proBDNF.BDNF": ("reactions.0.rate", "reactions.1.rate")}
+    lost = [{"source": "proBDNF", "product": "BDNF", "of_loss": True}]
+    model = build(load_config(config, [f"reactions={lost}"]), config).model
+    assert conversions(model) == {"conversions.proBDNF.BDNF": ("reactions.0.share",)}

@@ -15,12 +15,13 @@ from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
 from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
-from retrojax.engine.lazy.wiring import Blocks, lay_out, spread
+from retrojax.engine.lazy.wiring import FREE, Blocks, lay_out, spread
 from retrojax.engine.model import Clocks, Model
-from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_release
+from retrojax.engine.near import resting_cis
+from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_made, resting_release
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError
-from retrojax.space import Grid, fixed_scale, offset_class
+from retrojax.space import Grid, Pairs, fixed_scale, offset_class, renumbered
 from retrojax.types import Field
 
 LONGEST_BLOCK = 24
@@ -63,6 +64,7 @@ class Space(NamedTuple):
     - `distance`: from a spine to its bouton for the own-spine term [um]; None leaves that term out.
     - `most_molecules`: most that one spine can make of each messenger in one of its field steps.
     - `near_steps`: field steps of release that each messenger's own-spine term remembers.
+    - `pairs`: close neighbours, from `space.find_pairs`; only with a `distance`.
     """
 
     grid: Grid
@@ -71,6 +73,7 @@ class Space(NamedTuple):
     distance: float | None
     most_molecules: Sequence[float]
     near_steps: Sequence[int]
+    pairs: Pairs | None = None
 
 
 def plan_times(wiring: Wiring, clocks: Clocks, axonal: int = 0) -> Times:
@@ -105,6 +108,9 @@ def build_lazy(
     check_parts(model.synapse)
     if options.slot <= 0 or options.slot % 16:
         raise InputError("slot", options.slot, "a multiple of 16", "use 16, 32 or 64")
+    if any(m.cis is not None for m in model.messengers) and (space is None or space.distance is None):
+        raise InputError("space.distance", None, "a distance, where a messenger has a direct way to its own bouton",
+                         "give the distance of a spine from its bouton [um]")
     layout, axons = plan_layout(model.synapse), wiring.neurons + wiring.sources
     blocks = lay_out(wiring.pre, wiring.post, axons, options.slot, options.spare)
     fixed = lay_out(wiring.fixed_pre, wiring.fixed_post, axons, options.slot) if wiring.fixed_pre.size else None
@@ -118,7 +124,7 @@ def build_lazy(
         input_scale=jnp.asarray(input_scale, float), most_input=jnp.asarray(most_input, jnp.int32),
         deposit_scale=scales, grid=None if space is None else space.grid,
         near_distance=0.0 if space is None or space.distance is None else float(space.distance), layout=layout,
-        capacity=capacity)
+        capacity=capacity, pairs=None if space is None else _pairs(space, blocks))
     return tissue, initial_state(model, tissue, times, [] if space is None else space.near_steps, axons, seed)
 
 
@@ -173,6 +179,7 @@ def initial_state(
     zero = jnp.zeros((), jnp.int32)
     fields: tuple[Field, ...] = ()
     release: list[np.ndarray] = []
+    cis: list[jax.Array] = []
     if model.messengers:
         grid, voxels = tissue.space
         live = np.asarray(tissue.plastic.post) >= 0
@@ -182,6 +189,8 @@ def initial_state(
         fields = resting_fields(model, grid, spines)
         release = [np.where(live, resting_release(model, which, count)[index], 0.0)
                    for which in range(len(model.messengers))]
+        made = [np.where(live, resting_made(model, which, count)[index], 0.0) for which in range(len(release))]
+        cis = [resting_cis(m, x) for m, x in zip(model.messengers, made, strict=True)]
     cells, calm = resting(model, tissue, fields)
     state = LazyState(
         cells=cells, calm=calm,
@@ -199,7 +208,7 @@ def initial_state(
         emitted=tuple(jnp.broadcast_to(jnp.asarray(rate, float), (steps if tissue.space[1].near is not None else 0,
                                                                   blocks, slot))
                       for rate, steps in zip(release, near_steps, strict=True)),
-        pending=no_pending(model, tissue.space[0]) if model.messengers else (),
+        cis=tuple(cis), pending=no_pending(model, tissue.space[0]) if model.messengers else (),
         bound=resting_bound(model, fields),
         levels=resting_levels(model, fields), tick=zero, step=zero, epoch=zero, cursor=zero, lap=zero,
         key=jax.random.key(seed), errors=zero)
@@ -239,6 +248,16 @@ def _input_scale(wiring: Wiring, largest_strength: float | int, headroom: float 
         count += np.bincount(post, minlength=wiring.neurons)
     scale = fixed_scale(max(float(strongest.max(initial=0.0)), SMALLEST) * headroom, 1)
     return scale, (2**31 - 1) // max(int(count.max(initial=1)), 1)
+
+
+def _pairs(space: Space, blocks: Blocks) -> Pairs | None:
+    """Close neighbours by slot."""
+    if space.pairs is None or space.distance is None:
+        return None
+    live = np.flatnonzero(blocks.post.ravel() != FREE)
+    slot = np.zeros(live.size, np.int64)
+    slot[blocks.index.ravel()[live]] = live
+    return renumbered(space.pairs, slot, blocks.post.size)
 
 
 def _voxels(space: Space | None, blocks: Blocks) -> tuple[Voxels | None, tuple]:

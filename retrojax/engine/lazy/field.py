@@ -19,11 +19,12 @@ from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.lazy.stock import take_stock
 from retrojax.engine.model import Model
+from retrojax.engine.near import direct, near_amount, released, step_cis
 from retrojax.engine.reactions import Pools, transport
 from retrojax.engine.rows import Synapse, SynapseState
 from retrojax.engine.transport import own_at, room, room_at
 from retrojax.errors import ErrorBit
-from retrojax.space import from_fixed, own_spine, to_fixed
+from retrojax.space import from_fixed, to_fixed
 from retrojax.types import Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
 
@@ -139,18 +140,20 @@ def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: 
 def _spread(
     model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most
 ) -> LazyState:
-    """Deposit, diffusion and the spines' own history."""
+    """Deposit, diffusion, the spines' own history and their direct way."""
     scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
     volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
-    source = from_fixed(total, scale).reshape(grid.shape) / (volume * plan.elapsed)
+    messenger, cis = model.messengers[which], state.cis[which]
+    source = released(messenger, from_fixed(total, scale)).reshape(grid.shape) / (volume * plan.elapsed)
     pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound), source)
     overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
-        history = jnp.roll(history, 1, axis=0).at[0].set(molecules / plan.elapsed)
-    return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound, s.emitted[which], s.errors), state,
-                       (pools.fields, pools.pending, pools.bound, history, errors))
+        history = jnp.roll(history, 1, axis=0).at[0].set(released(messenger, molecules) / plan.elapsed)
+        cis = step_cis(messenger, cis, molecules, plan.elapsed)
+    return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound, s.emitted[which], s.cis[which], s.errors), state,
+                       (pools.fields, pools.pending, pools.bound, history, cis, errors))
 
 
 def concentration(
@@ -162,8 +165,9 @@ def concentration(
     at_boutons = lambda field: field.reshape(-1)[places]  # noqa: E731
     amount = at_boutons(state.fields[which])
     if voxels.near is not None:
-        amount = amount + own_at(messenger, own_spine(plan.near, voxels.near, state.emitted[which]), at_boutons)
-    return jnp.maximum(amount, 0.0) / room_at(messenger, at_boutons)
+        near = near_amount(plan.near, voxels.near, tissue.pairs, state.emitted[which])
+        amount = amount + own_at(messenger, near, at_boutons)
+    return jnp.maximum(amount, 0.0) / room_at(messenger, at_boutons) + direct(messenger, state.cis[which])
 
 
 def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from retrojax.engine.field_step import emit, sense, slow_change
-from retrojax.engine.kernel import flow, flow_spine, jump, release
+from retrojax.engine.kernel import flow, flow_spine, jump, release, strength
 from retrojax.engine.rows import Synapse, SynapseState, channel_name, init_state
 from retrojax.numerics import Draws, needed, untouched
 from retrojax.parts.base import AbstractSynthesis
@@ -57,7 +57,7 @@ def plan_layout(synapse: Synapse) -> Layout:
     kept = tuple(k for k in range(len(paths)) if not calm_in_events[k])
     calm = tuple(k for k in range(len(paths))
                  if calm_in_events[k] and not (still[k] and _starts_alike(one, many, k)))
-    acts = needed(lambda synapse: _every_hook(synapse, start), one)
+    acts = needed(lambda synapse: _outcome(synapse, start), one)
     names = lambda leaves: tuple(channel_name(one, paths[k]) for k in leaves)  # noqa: E731
     arrays = tuple(k for k, (array, used) in enumerate(zip(many, acts, strict=True)) if array and used)
     moved, replayed = _interrupted(one, start, kept, calm)
@@ -136,15 +136,34 @@ def _every_hook(synapse: Synapse, state: SynapseState) -> SynapseState:
     return slow_change(synapse, state, dt)
 
 
+def _outcome(synapse: Synapse, state: SynapseState):
+    """Everything that may come of a synapse: its state, what it transmits, and what it makes."""
+    after = _every_hook(synapse, state)
+    made = [emit(synapse, after, name, jnp.ones(()))[1] for name in _messengers(synapse)]
+    return after, strength(synapse, after), made
+
+
 def _sparse(synapse: Synapse, state: SynapseState, name: str, kept: tuple[int, ...]) -> bool:
-    """Whether a quiet synapse makes none of that messenger, and sensing it reads and changes calm leaves alone."""
+    """Whether a quiet synapse makes none of that messenger, and sensing it reads and changes calm leaves alone, which
+    nothing reads before the synapse is next brought up to date."""
     makers = [rule for rule in synapse.rules if rule.makes == name]
     if not all(isinstance(rule, AbstractSynthesis) and rule.floor() is not None for rule in makers):
         return False
     after = lambda state: sense(synapse, state, name, jnp.ones(()), jnp.ones(()))  # noqa: E731
     moved = [k for k, same in enumerate(untouched(after, state)) if not same]
     reads = needed(lambda state: [jax.tree.leaves(after(state))[k] for k in moved], state)
-    return not any(k in moved or reads[k] for k in kept)
+    early = needed(lambda state: _values(_pending(synapse, state), kept), state)
+    return not any(k in moved or reads[k] for k in kept) and not any(early[k] for k in moved)
+
+
+def _values(state: SynapseState, leaves: tuple[int, ...]) -> list[Array]:
+    return [jax.tree.leaves(state)[k] for k in leaves]
+
+
+def _pending(synapse: Synapse, state: SynapseState) -> SynapseState:
+    """What may happen to a synapse without a spike of its axon."""
+    no, yes, draws = jnp.asarray(False), jnp.asarray(True), Draws(jax.random.key(0), jnp.zeros((), jnp.int32))
+    return jump(synapse, flow(synapse, state, jnp.ones(()), draws), (yes, no, yes))
 
 
 def _read_at_post_spikes(synapse: Synapse, state: SynapseState) -> tuple[int, ...]:

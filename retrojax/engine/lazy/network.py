@@ -11,8 +11,8 @@ from retrojax.engine.lazy.block import BlockPlan, outside_words, plan_block, run
 from retrojax.engine.lazy.field import field_step, slow_step
 from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
 from retrojax.engine.model import Model
+from retrojax.engine.near import NearPlan, plan_near
 from retrojax.engine.reactions import linear_loss, plan_transport
-from retrojax.engine.transport import near_kernel
 
 RARELY = 60
 """Slow steps after which everything is brought up to date where no rule has anything to do at one."""
@@ -53,8 +53,8 @@ def plan_fields(model: Model, tissue: LazyTissue, state: LazyState, times: Times
     plans, (grid, voxels) = [], tissue.space
     for which, (messenger, every, history) in enumerate(zip(model.messengers, times.every, state.emitted, strict=True)):
         step = model.dt * (times.block * times.blocks * every)
-        near = jnp.zeros((8, 0)) if voxels.near is None else near_kernel(
-            messenger, grid, linear_loss(model, which), step, tissue.near_distance, history.shape[0])
+        near = NearPlan(jnp.zeros((8, 0)), None) if voxels.near is None else plan_near(
+            messenger, grid, linear_loss(model, which), step, tissue.near_distance, tissue.pairs, history.shape[0])
         plans.append(FieldPlan(plan_transport(model, grid, which, step), near, step))
     return tuple(plans)
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from retrojax.engine.kernel import flow_spine, jump, release
+from retrojax.engine.kernel import flow_spine, jump, modulated, release
 from retrojax.engine.lazy.collect import LANDED, POST, Batch, Moment
 from retrojax.engine.lazy.layout import from_channels, synapse_of, to_channels
 from retrojax.engine.lazy.state import LazyState, LazyTissue
@@ -55,7 +55,7 @@ def replay(
     held, rest = flat((with_traces(synapse, held, before), rest))
     held = flow_spine(flat(synapse), held, rest, Draws(state.key, draws.ids.reshape(-1)))
     held = jax.tree.map(lambda x: x.reshape(shape) if x.ndim else x, held)
-    held = held._replace(release=synapse.release.flow(held.release, gap))
+    held = held._replace(release=modulated(synapse, held).release.flow(held.release, gap))
     at_now = decayed(synapse, stored, (batch.now - since) * dt)
     step = jnp.where(moment.sync, 0, batch.now - moment.start - 1)
     neuron = jnp.maximum(batch.target, 0)

@@ -65,9 +65,10 @@ def add_blocks(
     tissue = dataclasses.replace(tissue, plastic=plastic, voxels=voxels, capacity=_wide(tissue, int(owned.max())))
     # a cell at rest is the same in every free slot
     return tissue, eqx.tree_at(
-        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted), state,
+        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
         (moved(state.cells, cells), tuple(moved(x, rest) for x, rest in zip(state.calm, calm, strict=True)),
-         moved(state.hot), moved(state.marks), tuple(moved(x, axis=1) for x in state.emitted)))
+         moved(state.hot), moved(state.marks), tuple(moved(x, axis=1) for x in state.emitted),
+         tuple(moved(x) if x.size else x for x in state.cis)))
 
 
 def _wide(tissue: LazyTissue, most: int) -> Capacity:

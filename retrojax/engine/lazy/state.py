@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
 
 from retrojax.engine.lazy.layout import Layout
 from retrojax.engine.model import Cells, Domains, Neurons
-from retrojax.space import Bound, Grid
+from retrojax.space import Bound, Grid, Pairs
 from retrojax.types import Field, Scalar, SeedKey
 
 LONG_AGO = -(2**29)
@@ -97,6 +97,7 @@ class LazyTissue(eqx.Module):
     - `input_scale`: fixed-point units per unit of input. `most_input`: units of a single input
       beyond which a sum might overflow.
     - `deposit_scale`: units per molecule and messenger.
+    - `pairs`: close neighbours by slot, or None where the grid alone stands for them.
     - `grid`, `near_distance` [um], `layout`, `capacity`: static. `domains`: as in `Tissue`.
     """
 
@@ -112,6 +113,7 @@ class LazyTissue(eqx.Module):
     layout: Layout = eqx.field(static=True)
     capacity: Capacity = eqx.field(static=True)
     domains: Domains | None = None
+    pairs: Pairs | None = None
 
     @property
     def space(self) -> tuple[Grid, Voxels]:
@@ -137,8 +139,8 @@ class LazyState(eqx.Module):
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
     - `synced`: when everything was last brought up to date.
-    - `fields`, `emitted`, `pending`, `bound`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`: as in
-      `NetworkState`.
+    - `fields`, `emitted`, `cis`, `pending`, `bound`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`:
+      as in `NetworkState`.
     - `step`, `epoch`: the present.
     """
 
@@ -160,6 +162,7 @@ class LazyState(eqx.Module):
     synced: Int[Array, ""]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
+    cis: tuple[Float[Array, "_ _"], ...]
     pending: tuple[Float[Array, "_ _ _"], ...]
     bound: tuple[tuple[Bound, ...], ...]
     levels: Float[Array, "M 3"]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from retrojax import native
-from retrojax.engine.kernel import add
+from retrojax.engine.kernel import add, modulated
 from retrojax.engine.lazy.collect import LANDED, POST, Moment, landings, merge
 from retrojax.engine.lazy.layout import Layout, bare, from_channels, synapse_of
 from retrojax.engine.lazy.replay import making
@@ -129,6 +129,7 @@ def _replay_tile(
     rows = [active.stored[reads.index(c)] if c in reads else jnp.zeros(place.shape, active.stored.dtype)
             for c in range(len(layout.kept))]
     held = from_channels(layout, synapse, rows, [x.reshape(-1)[place] for x in state.calm])
+    synapse = modulated(synapse, held)
     makers = _makers(model, which)
     made = [held.rules[k].activated for k in makers]
 

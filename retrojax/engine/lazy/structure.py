@@ -93,8 +93,11 @@ def grow(
     the new number of synapses of a neuron is caught as before.
 
     **Raises** `InputError` naming the first synapse with an id that is taken, an end that does not exist, a delay that
-    the rings do not reach, or a position outside the grid; or what is missing.
+    the rings do not reach, or a position outside the grid; what is missing; or `pairs`, whose list is fixed.
     """
+    if tissue.pairs is not None:
+        raise InputError("pairs", f"{tissue.pairs.spine.size} close neighbours, found when the network was built",
+                         "a network without them", "build it with grid.near_field: own")
     before = _shapes(model, tissue, state)
     delay, where = check_growth(model, tissue, state, times, new)
     tissue, where = set_apart(tissue, where)
@@ -193,9 +196,10 @@ def _write(kept: tuple[Model, LazyTissue, Slots], state: LazyState) -> tuple[Laz
                         voxels.crowd.at[bouton].add(more), voxels.room)
     tissue = eqx.tree_at(lambda t: (t.plastic, t.voxels), tissue, (axons, voxels), is_leaf=lambda x: x is None)
     state = eqx.tree_at(
-        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted), state,
+        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
         (state.cells.at[row, :, column].set(cells[0].T, mode="drop"),
          tuple(at(values, rest[0]) for values, rest in zip(state.calm, calm, strict=True)),
          state.hot.at[row, :, column].set(False, mode="drop"), at(state.marks, slots.marks),
-         tuple(values.at[:, row, column].set(0.0, mode="drop") for values in state.emitted)))
+         tuple(values.at[:, row, column].set(0.0, mode="drop") for values in state.emitted),
+         tuple(values.at[row, column].set(0.0, mode="drop") if values.size else values for values in state.cis)))
     return tissue, state
