@@ -34,8 +34,10 @@ def _choice(config: RunConfig, grid: Grid, name: str, v: dict[str, Any], loss: f
         if asked in ("local", "mean field"):
             raise InputError(field, asked, "auto or grid on maps of the medium", "remove grid.maps, or take the grid")
         return Regime("grid", found.reach, f"a reach of {found.reach:.3g} um on average; on maps it is the grid")
-    if v["flow"] is not None or v["binding"]:
-        what = "flow" if v["flow"] is not None else "binding"
+    needs_grid = {"flow": v["flow"] is not None, "binding": v["binding"],
+                  "near_field: pairs": config.grid.near_field == "pairs"}
+    what = next((need for need, given in needs_grid.items() if given), None)
+    if what is not None:
         if asked in ("local", "mean field"):
             raise InputError(field, asked, f"auto or grid with {what}", f"remove the {what}, or take the grid")
         return Regime("grid", found.reach, f"a reach of {found.reach:.3g} um; with {what} it is the grid")
