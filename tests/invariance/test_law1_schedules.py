@@ -19,6 +19,7 @@ EXTRA = {"hill_synthesis": {"makes": "NO", "half_activation": 1.0, "hill": 3.0, 
          "excess_synthesis": {"makes": "NO", "rate": 0.02}, "coincidence_synthesis": {"makes": "2-AG"},
          "train_synthesis": {"makes": "dynorphin", "rate": 1.0}, "constitutive_synthesis": {"makes": "x", "rate": 1.0},
          "vesicular_synthesis": {"makes": "BDNF", "rate": 1.0}, "messenger_facilitation": {"senses": "NO"},
+         "spillover_synthesis": {"makes": "glutamate"},
          "transduction": {"senses": "adenosine", "receptor": "A1"},
          "quantal": {"most_sites": 5}}
 RULES = sorted(name for name, part in PARTS.items() if part.kind == "rule")

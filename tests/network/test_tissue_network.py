@@ -103,6 +103,7 @@ def _hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.repro
 def test_stopped_and_resumed_is_bit_identical(tmp_path, config):
     chosen = load_config(config)
     summary = start_run(chosen, config, tmp_path / "whole", lambda progress: None)

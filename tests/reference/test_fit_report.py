@@ -185,6 +185,7 @@ def squares():
         return config, estimate, fit_prepared(estimate, starts=4, screen=2, key=jax.random.key(0), recovery=0)
 
 
+@pytest.mark.repro
 def test_a_normal_likelihood_is_least_squares(squares):
     """BFGS on the log posterior ends where Levenberg-Marquardt does, with the same densities, folds and curvature."""
     _, ours, a = squares

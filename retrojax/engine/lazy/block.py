@@ -106,7 +106,7 @@ def outside_words(model: Model, state: LazyState, times: Times, plan: BlockPlan)
         return outside_spikes(model.drive, plan.outside.drive, cursor, lap, state.key)
 
     spiked = jax.vmap(one)(jnp.arange(together(times) * times.block))
-    return jax.vmap(packed)(spiked.reshape(-1, times.block, spiked.shape[1]))
+    return jax.vmap(packed)(spiked.reshape(together(times), times.block, spiked.shape[1]))
 
 
 def packed(spiked: Spiked) -> UInt32[Array, " N"]:
