@@ -20,6 +20,7 @@ def _call(*options: str, script: Path = SCRIPT) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
 
 
+@pytest.mark.repro
 def test_line_of_a_network_beside_a_peer():
     # 200 neurons; the NumPy peer needs nothing that is not installed anyway
     done = _call("--workload", "w1", "--synapses", "2e4", "--seconds", "0.2", "--dt", "1", "--against", "numpy",

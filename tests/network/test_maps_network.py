@@ -89,6 +89,7 @@ def test_law6_mass_balance_and_law2_on_maps(x64, config):
     np.testing.assert_allclose(ends["clocked"].levels, ends["lazy"].levels, rtol=1e-7)
 
 
+@pytest.mark.repro
 def test_uniform_maps_are_uniform_tissue(x64, config):
     plain = _simulation(config, "lazy")
     even = {"volume_fraction": np.full(SHAPE, 0.2), "tortuosity": np.full(SHAPE, 1.6)} | {

@@ -132,6 +132,7 @@ def test_what_cannot_be_fitted_is_refused(fits):
         profile(problem(), line(), FLAT, fits["flat"], "slope")
 
 
+@pytest.mark.repro
 def test_posterior_draws_have_the_moments_of_the_posterior(fits):
     pytest.importorskip("blackjax")
     with jax.enable_x64(True):
