@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from retrojax.errors import InputError
+from retrojax.fit.saved import package_digest
 from retrojax.fit.spec import model_paths
 
 
@@ -153,6 +154,5 @@ def kept(given: Recordings, folder: Path) -> Any:
 def _origin(given: Recordings, folder: Path) -> dict[str, str]:
     """Digest of each recording, and of the code of the package and the experiment."""
     digest = lambda paths: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()  # noqa: E731
-    package = Path(__file__).parent
-    code = [*sorted(package.rglob("*.py")), *sorted(package.rglob("*.yaml")), *sorted(folder.glob("*.py"))]
-    return {path.name: digest([path]) for path in given.files} | {"code": digest(code)}
+    code = {"package": package_digest(), "experiment": digest(sorted(folder.glob("*.py")))}
+    return {path.name: digest([path]) for path in given.files} | code

@@ -76,7 +76,8 @@ def network():
     glia = Astrocytes(Astrocyte.nest(), GapJunctions(F=2e-3), (Sensor(0, number(0.8e-3), number(1e3), number(1.0)),),
                       (Secretion(1, Gliorelease(C_theta=0.3)),), None, every=2, substeps=10)
     model = Model(number(DT), Synapse(spine, TsodyksMarkram(), rules, P), jnp.zeros(count), number([50.0]), number(1.0),
-                  DeltaLIF(20.0, 0.0, 15.0, 0.0, 2.0), Replay(train), make_messengers(values, (), {}), astrocytes=glia)
+                  DeltaLIF(20.0, 0.0, 15.0, 0.0, 2.0), Replay(train),
+                  make_messengers(values, (), {}, dict.fromkeys(values, "grid")), astrocytes=glia)
     clocks = build_clocks(DT, {name: v["step"] for name, v in values.items()}, 1000.0, 1000.0)
     times = plan_times(wiring, clocks)
     near = [steps_needed(GRID, v["diffusion"], v["loss"], v["step"], DISTANCE) for v in values.values()]

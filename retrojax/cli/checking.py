@@ -167,7 +167,7 @@ def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
                      f"messenger {values['name']}`)")
     if _makers(plan, name, values) == "nothing":
         found.append(f"{name} is made by nothing: give it a `tonic` level, a `synthesis`, or a reaction that yields it")
-    if plan.parts.get(name, "").startswith(str(MOST_PARTS)):
+    if name in plan.parts and plan.parts[name].parts == MOST_PARTS:
         found.append(f"{name}: saturable loss takes its field step of {values['step']:g} ms apart into {MOST_PARTS} "
                      "parts, and would need more for 1 %: use a shorter step")
     return found

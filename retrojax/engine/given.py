@@ -8,14 +8,11 @@ and fields to the rounding of the fixed-point sums.
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from retrojax.engine.field_step import field_step, plan_fields, slow_step
-from retrojax.engine.kernel import touch
 from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
-from retrojax.engine.network import when
-from retrojax.numerics import Draws
+from retrojax.engine.network import step_rows, when, wrapped
 
 
 def run_given(
@@ -36,20 +33,17 @@ def run_given(
     **Limits** A landing of presynaptic calcium is rounded to a whole step, so the spine's delay has no gradient here
     (`run_events` has one); nor has dt. `state` is a constant: what it holds at rest does not move with the model unless
     it is built from it inside the differentiated function. A concentration that the sum of grid and own-spine term puts
-    below 0 is cut to 0, and has no gradient there. On maps of the medium only forward mode passes: the number of terms
-    of a step follows from the rates inside it.
+    below 0 is cut to 0, and has no gradient there. Only forward mode passes on maps of the medium, and where
+    something is split off transport (`engine.reactions.is_split`): the number of terms or parts of a step follows from
+    what is there. Astrocytes do not step.
     """
     tick_ms = model.dt * clocks.steps
     plans = plan_fields(model, tissue, state, tuple(tick_ms * every for every in clocks.every))
 
     def step(carry: NetworkState, spikes: Array) -> tuple[NetworkState, None]:
-        depth = carry.fired.shape[0]
-        slot = jnp.where(carry.slot + 1 == carry.arriving.shape[0] * depth, 0, carry.slot + 1)
-        history = carry.fired.at[slot % depth].set(spikes)
-        back = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
-        now = (history[(slot - back) % depth][tissue.pre], spikes[tissue.pre], spikes[tissue.post])
-        rows, _ = touch(model.synapse, carry.rows, model.dt, now, Draws(carry.key, tissue.ids))
-        return eqx.tree_at(lambda s: (s.rows, s.fired, s.slot), carry, (rows, history, slot)), None
+        slot = carry.slot + 1
+        rows, history, _ = step_rows(model, tissue, carry, slot, spikes)
+        return eqx.tree_at(lambda s: (s.rows, s.fired, s.slot), carry, (rows, history, wrapped(carry, slot))), None
 
     @jax.checkpoint
     def tick(carry: NetworkState, spikes: Array) -> tuple[NetworkState, None]:

@@ -15,7 +15,7 @@ from retrojax.errors import ErrorBit
 from retrojax.numerics import Draws
 from retrojax.parts.drive import AbstractDrive
 from retrojax.space import from_fixed, to_fixed
-from retrojax.types import SeedKey
+from retrojax.types import PerRow, Rows, SeedKey
 
 BACKGROUND = 2**31 - 1
 """Branch of the key that a background draws from; no step of a drive has that number."""
@@ -93,28 +93,38 @@ def _step(
     model: Model, tissue: Tissue, state: NetworkState, outside: OutsidePlan
 ) -> tuple[NetworkState, Bool[Array, " N"]]:
     """One dt: membranes, source spikes, then every synapse at the instant that ends the step."""
-    length, depth = state.arriving.shape[0], state.fired.shape[0]
     slot = state.slot + 1
-    here = slot % length
+    here = slot % state.arriving.shape[0]
     currents = from_fixed(state.arriving[here], tissue.input_scale)
     excitation = with_background(model, outside.background, currents[0], state.cursor, state.lap, state.key)
     neurons, spiked = model.neurons.step(state.neurons, model.dt, excitation, currents[1])
     fired = jnp.concatenate([spiked, outside_spikes(model.drive, outside.drive, state.cursor, state.lap, state.key)])
-    history = state.fired.at[slot % depth].set(fired)
-    back = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
-    landing = history[(slot - back) % depth]
-    now = (landing[tissue.pre], fired[tissue.pre], fired[tissue.post])
-    rows, sent = touch(model.synapse, state.rows, model.dt, now, Draws(state.key, tissue.ids))
+    rows, history, sent = step_rows(model, tissue, state, slot, fired)
     arriving, overflow = _deliver(model, tissue, state.arriving.at[here].set(0), slot, fired, sent)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.INPUT_OVERFLOW), 0)
     cursor, lap = turn(model.drive, state.cursor + 1, state.lap)
-    # the rings have coprime use, so the slot wraps at a common multiple of both lengths
-    slot = jnp.where(slot == length * depth, 0, slot)
     return eqx.tree_at(
         lambda s: (s.rows, s.neurons, s.arriving, s.fired, s.cursor, s.lap, s.slot, s.errors),
         state,
-        (rows, neurons, arriving, history, cursor, lap, slot, errors),
+        (rows, neurons, arriving, history, cursor, lap, wrapped(state, slot), errors),
     ), spiked
+
+
+def step_rows(
+    model: Model, tissue: Tissue, state: NetworkState, slot: Int[Array, ""], fired: Bool[Array, " A"]
+) -> tuple[Rows, Bool[Array, "R A"], PerRow]:
+    """Every synapse at the instant that ends a step in which `fired` spiked: rows, recent spikes, what was sent."""
+    depth = state.fired.shape[0]
+    history = state.fired.at[slot % depth].set(fired)
+    back = jnp.rint(model.synapse.spine.delay / model.dt).astype(jnp.int32)
+    now = (history[(slot - back) % depth][tissue.pre], fired[tissue.pre], fired[tissue.post])
+    rows, sent = touch(model.synapse, state.rows, model.dt, now, Draws(state.key, tissue.ids))
+    return rows, history, sent
+
+
+def wrapped(state: NetworkState, slot: Int[Array, ""]) -> Int[Array, ""]:
+    """The slot in the two rings, which have coprime use: it wraps at a common multiple of both lengths."""
+    return jnp.where(slot == state.arriving.shape[0] * state.fired.shape[0], 0, slot)
 
 
 def outside_spikes(drive: AbstractDrive, plan: Any, cursor: Int[Array, ""], lap: Int[Array, ""], key: SeedKey):

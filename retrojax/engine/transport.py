@@ -30,12 +30,10 @@ from retrojax.types import Field, PerRow, Scalar
 
 
 class Limit(eqx.Module):
-    """A messenger without a grid: `kind`, `local` or `mean field`, static; first-order `loss` [1/ms]; the step
-    `elapsed` [ms]."""
+    """A messenger without a grid: `kind`, `local` or `mean field`, static; first-order `loss` [1/ms]."""
 
     kind: Kind = eqx.field(static=True)
     loss: Scalar
-    elapsed: Scalar
 
 
 class TransportPlan(eqx.Module):
@@ -61,7 +59,7 @@ def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, e
         return TransportPlan(plan_maps(grid, medium(messenger, loss), messenger.diffusion, elapsed), None, elapsed,
                              grid)
     if messenger.transport != "grid":
-        return TransportPlan(Limit(messenger.transport, loss, elapsed), () if exposed else None, elapsed, grid)
+        return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid)
     propagator = plan(grid, messenger.diffusion, loss, elapsed)
     return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed, grid)
 
@@ -93,14 +91,14 @@ def spread(plan_: TransportPlan, field: Field, source: Field) -> Field:
         return advance_maps(plan_.propagator, field, source)
     if isinstance(plan_.propagator, Limit):
         step = advance_local if plan_.propagator.kind == "local" else advance_mean
-        return step(field, source, plan_.propagator.loss, plan_.propagator.elapsed)
+        return step(field, source, plan_.propagator.loss, plan_.elapsed)
     return advance(plan_.propagator, field, source)
 
 
 def spread_with_exposure(plan_: TransportPlan, field: Field, source: Field) -> tuple[Field, Field]:
     """The field one step later, and its time integral over the step [nM ms]. Not on maps."""
     if isinstance(plan_.propagator, Limit):
-        spent = exposure_local(field, source, plan_.propagator.loss, plan_.propagator.elapsed)
+        spent = exposure_local(field, source, plan_.propagator.loss, plan_.elapsed)
         even = plan_.propagator.kind == "mean field"
         return spread(plan_, field, source), jnp.broadcast_to(spent.mean(), field.shape) if even else spent
     assert isinstance(plan_.propagator, Propagator) and plan_.exposure is not None

@@ -9,6 +9,7 @@ from retrojax.fit.hierarchical import Population as Population, fit_population a
 from retrojax.fit.maximise import (
     Likelihood as Likelihood,
     MaximumLikelihood as MaximumLikelihood,
+    least_squares_likelihood as least_squares_likelihood,
     maximise as maximise,
 )
 from retrojax.fit.posterior import sample_posterior as sample_posterior
@@ -21,7 +22,6 @@ from retrojax.fit.spec import Parameter as Parameter, Spec as Spec, Transform as
 from retrojax.fit.stochastic import (
     Descent as Descent,
     descend as descend,
-    least_squares_likelihood as least_squares_likelihood,
     report_descent as report_descent,
     start_descent as start_descent,
 )

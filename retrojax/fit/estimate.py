@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.fit import likelihoods
-from retrojax.fit.maximise import Likelihood
+from retrojax.fit.maximise import Likelihood, least_squares_likelihood
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import Solver, compile_solver, loss_of, solve_all
@@ -187,8 +187,7 @@ class LeastSquares(Estimate):
         return np.swapaxes(root, -1, -2) @ root + np.diag(prior_coordinates(self.spec)[1] ** 2)
 
     def likelihood(self) -> Likelihood:
-        p = self.problem
-        return Likelihood(_Gaussian(p.predict, jnp.asarray(p.mean), jnp.asarray(p.sem)), p.groups)
+        return least_squares_likelihood(self.problem)
 
     def _misfit(self, u: np.ndarray, data: Data | None) -> np.ndarray:
         return np.sum((((data or self.data)["mean"] - self.expected(u)) / self.problem.sem) ** 2, -1)
@@ -200,15 +199,6 @@ class LeastSquares(Estimate):
         fixed = (self.model, problem.predict, str(self.spec), self._how)
         run: Any = self._saved.remember(name, solver.run, fixed)
         return solver._replace(run=run)
-
-
-class _Gaussian(eqx.Module):
-    predict: Any
-    mean: Array
-    sem: Array
-
-    def __call__(self, model: Any) -> Array:
-        return likelihoods.gaussian(self.mean, self.predict(model), self.sem)
 
 
 class _Pinned(eqx.Module):

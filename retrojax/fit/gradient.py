@@ -3,7 +3,7 @@
 Forward mode carries one tangent per parameter through the run: P + 1 runs. Reverse mode costs a few runs whatever P,
 but has to keep states: of T events it keeps sqrt(T), and runs each stretch between them again. In both modes spikes and
 landings are sorted a stretch at a time, so nothing as long as the run is made and memory grows as sqrt(T). Both sizes
-follow from the shapes of the trace, before anything is compiled; they are right within a factor of 2.
+follow from the shapes of the trace, before anything is compiled; they are right to about a factor of 2.
 """
 
 import math

@@ -65,6 +65,13 @@ def _root(information: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(size, 0.0))[:, None] * vectors.T
 
 
+def coordinate_sd(information: np.ndarray) -> np.ndarray:
+    """Standard deviation of every coordinate u [..., P] from the information on them [..., P, P]; 1e6 at most along a
+    direction about which it says nothing."""
+    size, vectors = np.linalg.eigh(information)
+    return np.sqrt(np.einsum("...ij,...j->...i", vectors**2, 1 / np.maximum(size, 1e-12)))
+
+
 class Directions(NamedTuple):
     """What the information matrix of the ln x says beyond single parameters.
 

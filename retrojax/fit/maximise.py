@@ -12,7 +12,9 @@ import optimistix
 from jaxtyping import Array, Float
 
 from retrojax.errors import InputError
+from retrojax.fit import likelihoods
 from retrojax.fit.identify import KNOWN_WITHIN, identify_information, spread_of_good_starts
+from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.result import ParameterResult, Starts
 from retrojax.fit.spec import (
     Spec,
@@ -42,6 +44,30 @@ class Likelihood(NamedTuple):
     def weights(self) -> np.ndarray:
         """Weight of each observation [n]."""
         return np.ones(len(self.groups)) if self.weight is None else np.asarray(self.weight, float)
+
+
+class _Points(eqx.Module):
+    """ln N(mean; prediction, SEM^2) of every point."""
+
+    predict: Any
+    mean: Float[Array, " n"]
+    sem: Float[Array, " n"]
+
+    def __call__(self, model: Any) -> Float[Array, " n"]:
+        return likelihoods.gaussian(self.mean, self.predict(model), self.sem)
+
+
+def least_squares_likelihood(problem: Problem) -> Likelihood:
+    """The points of a least-squares problem as normal observations with their SEM.
+
+    Minus twice its log-likelihood is the sum of squares that `fit` minimises, plus sum ln(2 pi SEM^2).
+
+    **Raises** `InputError` for points that cannot be used.
+    """
+    check_problem(problem)
+    with jax.enable_x64(True):
+        points = _Points(problem.predict, jnp.asarray(problem.mean, float), jnp.asarray(problem.sem, float))
+    return Likelihood(points, problem.groups)
 
 
 class MaximumLikelihood(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrojax.errors import InputError
 from retrojax.fit.estimate import Estimate
+from retrojax.fit.identify import coordinate_sd
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, solve_all
 from retrojax.fit.result import FitResult
 from retrojax.fit.spec import Spec, natural
@@ -78,8 +79,7 @@ def profile_estimate(estimate: Estimate, fit: FitResult, path: str, *, points: i
     - `estimate`, `fit`: what was fitted, and the result. `path`: a key of the spec. `points`: made odd.
     """
     number, half = list(estimate.spec).index(path), max(2, points // 2)
-    size, vectors = np.linalg.eigh(fit.information)
-    sd = float(np.sqrt(np.sum(vectors[number] ** 2 / np.maximum(size, 1e-12))))
+    sd = float(coordinate_sd(fit.information)[number])
     with jax.enable_x64(True):
         u0 = np.tile(fit.coordinates, (2 * half + 1, 1))
         u0[:, number] += float(np.clip(3 * sd, 0.05, WIDEST)) * np.linspace(-1, 1, 2 * half + 1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrojax.fit.calibration import judge
 from retrojax.fit.estimate import Estimate
+from retrojax.fit.identify import coordinate_sd
 from retrojax.fit.solve import FLAT
 from retrojax.fit.spec import prior_coordinates
 
@@ -56,9 +57,7 @@ def recover(
 
 
 def _parameters(estimate: Estimate, true: np.ndarray, u: np.ndarray, information: np.ndarray) -> dict[str, Any]:
-    size, vectors = np.linalg.eigh(information)
-    variance = np.einsum("kij,kj->ki", vectors**2, 1 / np.maximum(size, 1e-12))
-    z = (true - u) / np.sqrt(variance)
+    z = (true - u) / coordinate_sd(information)
     ranks = np.floor(np.asarray(jax.scipy.stats.norm.cdf(jnp.asarray(z))) * (DRAWS + 1)).astype(int)
     ranks = np.minimum(ranks, DRAWS)
     uneven = judge(ranks, DRAWS, bins=max(2, min(10, len(u) // 5)))

@@ -102,7 +102,8 @@ def fit_config(config: FitConfig, saved: Saved | None = None, on_stage: OnStage 
         if ask.predictive:
             on_stage("posterior-predictive check")
             rng = np.random.default_rng([*np.asarray(jax.random.key_data(key)).ravel(), 1])
-            check = predictive_check(estimate, *_draws(ask.predictive, result, posterior, rng))
+            u, source = _draws(ask.predictive, result, posterior, rng)
+            check = predictive_check(estimate, u, rng, source)
     own = config.model.rule.model
     own = f"{own} (this config)" if own in others else own
     comparison = tuple(compare({own: result, **others})) if others else ()
@@ -173,13 +174,13 @@ def _sampled(size: SampleSection, seed: int, estimate: Estimate, result: FitResu
 
 
 def _draws(count: int, result: FitResult, posterior: Posterior | None,
-           rng: np.random.Generator) -> tuple[np.ndarray, np.random.Generator, str]:
-    """Coordinates [count, P] from the sample, or from Laplace's approximation."""
+           rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """Coordinates [count, P] from the sample, or from Laplace's approximation; and which."""
     if posterior is not None:
         every = posterior.coordinates.reshape(-1, posterior.coordinates.shape[-1])
-        return every[np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)], rng, "posterior sample"
+        return every[np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)], "posterior sample"
     root = laplace_root(result.information)
-    return result.coordinates + rng.standard_normal((count, len(root))) @ root.T, rng, "Laplace approximation"
+    return result.coordinates + rng.standard_normal((count, len(root))) @ root.T, "Laplace approximation"
 
 
 def _posterior_json(drawn: Posterior) -> dict[str, Any]:

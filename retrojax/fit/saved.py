@@ -37,7 +37,7 @@ class Saved:
 
         `fixed`: pytree of what else its answer depends on.
         """
-        base = hashlib.sha256(f"{_code()}{jax.__version__}{name}{jax.tree.structure(fixed)}".encode())
+        base = hashlib.sha256(f"{package_digest()}{jax.__version__}{name}{jax.tree.structure(fixed)}".encode())
         _update(base, jax.tree.leaves(fixed))
 
         def again(*arrays: Any) -> list[np.ndarray]:
@@ -70,9 +70,9 @@ def _update(digest: Any, leaves: Sequence[Any]) -> None:
 
 
 @cache
-def _code() -> str:
-    """Digest of the package's source."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(retrojax.__file__).parent.rglob("*.py")):
+def package_digest() -> str:
+    """Digest of the package's source, and of the records and tables that come with it."""
+    digest, package = hashlib.sha256(), Path(retrojax.__file__).parent
+    for path in [*sorted(package.rglob("*.py")), *sorted(package.rglob("*.yaml"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,9 +11,7 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree, UInt
 
 from retrojax.errors import InputError
-from retrojax.fit import likelihoods
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, Solves, log_posterior, summarise
-from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.spec import Spec, check_spec, double, draw_starts
 from retrojax.types import SeedKey
 
@@ -41,30 +39,6 @@ class Descent(NamedTuple):
     steps: Int[Array, " S"]
     iteration: Int[Array, ""]
     seed: UInt[Array, "..."]
-
-
-class _Squares(eqx.Module):
-    """ln N(mean; prediction, SEM^2) of every point."""
-
-    predict: Any
-    mean: Float[Array, " n"]
-    sem: Float[Array, " n"]
-
-    def __call__(self, model: Any) -> Float[Array, " n"]:
-        return likelihoods.gaussian(self.mean, self.predict(model), self.sem)
-
-
-def least_squares_likelihood(problem: Problem) -> Likelihood:
-    """The points of a least-squares problem as normal observations with their SEM.
-
-    Minus twice its log-likelihood is the sum of squares that `fit` minimises, plus sum ln(2 pi SEM^2).
-
-    **Raises** `InputError` for points that cannot be used.
-    """
-    check_problem(problem)
-    with jax.enable_x64(True):
-        squares = _Squares(problem.predict, jnp.asarray(problem.mean, float), jnp.asarray(problem.sem, float))
-    return Likelihood(squares, problem.groups)
 
 
 def start_descent(spec: Spec, optimiser: optax.GradientTransformation, *, starts: int, key: SeedKey) -> Descent:

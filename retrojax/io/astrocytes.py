@@ -1,7 +1,7 @@
 """Astrocytes of a config: where they are, what they sense and release, and how much they take up.
 
 Positions come from a CSV file, a list or a density; domains are the Voronoi cells of those, or given by a label per
-voxel. Densities of astrocytes in cortex and hippocampus are some 10^4 per mm^3, a cell every 40 to 50 um.
+voxel.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from retrojax.space import Grid, domains, scatter_centres, touching, voxels_of
 from retrojax.validation import proposal
 
 MOST = 100_000
-"""Astrocytes of a run at most: a whole mouse hippocampus has fewer."""
+"""Astrocytes of a run at most."""
 
 
 @dataclasses.dataclass(frozen=True)

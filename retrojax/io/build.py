@@ -42,7 +42,7 @@ from retrojax.io.sizes import (
 )
 from retrojax.io.sonata import Circuit, load_circuit
 from retrojax.io.spikes import check_ids, load_spikes
-from retrojax.io.transports import choose_transports, near_steps, split_parts
+from retrojax.io.transports import Split, choose_transports, near_steps, split_parts
 from retrojax.numerics import Draws
 from retrojax.parts import GraupnerBrunel
 from retrojax.parts.background import PoissonBackground
@@ -101,8 +101,8 @@ class Plan:
     astrocytes: Placed | None = None
 
     @property
-    def parts(self) -> dict[str, str]:
-        """Parts of a field step, in words, of the messengers of which something is split off transport."""
+    def parts(self) -> dict[str, Split]:
+        """Parts of a field step of the messengers of which something is split off transport."""
         return split_parts(self.messengers, self.reactions, self.maps)
 
     @property
@@ -162,7 +162,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         values, maps = with_uptake(config.astrocytes, placed, values, maps, file)
     lost = total_loss(values, reactions)
     transports = choose_transports(config, grid, values, reactions, maps)
-    pairs = _pairs(config, grid, spines, boutons, wiring.ids, file) if values else None
+    pairs = _pairs(config, grid, maps, spines, boutons, wiring.ids, file) if values else None
     near = tuple(_near_steps(grid, v, lost[name], own, pairs) for (name, v), own in zip(
         values.items(), near_steps(grid, values, lost, transports, place.bouton_distance), strict=True))
     synapse = _synapse(config, wiring, values, file)
@@ -261,7 +261,8 @@ def _grid(config: RunConfig, sites: np.ndarray) -> Grid:
 
 
 def _pairs(
-    config: RunConfig, grid: Grid, spines: np.ndarray, boutons: np.ndarray, ids: np.ndarray, file: Path | None
+    config: RunConfig, grid: Grid, maps: dict[str, Maps], spines: np.ndarray, boutons: np.ndarray, ids: np.ndarray,
+    file: Path | None,
 ) -> Pairs | None:
     """Close neighbours, if the config asks for them.
 
@@ -271,9 +272,10 @@ def _pairs(
     section = config.grid
     if section.near_field == "own":
         return None
-    if section.maps is not None:
-        raise InputError("grid.near_field", "pairs", "own, where grid.maps makes the medium differ between voxels",
-                         "leave out grid.maps or grid.near_field", file)
+    if section.maps is not None or maps:
+        source = "grid.maps" if section.maps is not None else "astrocytes.uptake"
+        raise InputError("grid.near_field", "pairs", f"own, where {source} makes the medium differ between voxels",
+                         f"leave out {source} or grid.near_field", file)
     number = count_pairs(grid, spines, boutons, within=section.pairs_within)
     check_memory(with_pairs(Sizes({}, frozenset()), 4 * number, ()), ids.size, file)  # as the host finds them
     return find_pairs(grid, spines, boutons, within=section.pairs_within,

@@ -148,7 +148,7 @@ def _summary(simulation: Simulation, finished: bool, began: float) -> dict:
         "inputs_sha256": inputs_fingerprint(plan.config),
         "schedule": plan.schedule.name, "neurons": plan.wiring.neurons, "plastic_synapses": int(plan.wiring.ids.size),
         "fixed_synapses": int(plan.wiring.fixed_pre.size), "voxels": plan.grid.n_voxels,
-        "transport": {name: {"kind": kind, "why": why, "split": plan.parts.get(name)}
+        "transport": {name: {"kind": kind, "why": why, "split": str(plan.parts[name]) if name in plan.parts else None}
                       for name, (kind, _, why) in plan.transports.items()},
         "wall_s": round(wall, 3), "real_time_factor": round(plan.config.duration / 1000 / max(wall, 1e-9), 3),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -1,7 +1,7 @@
 """How each messenger of a config spreads: on the grid, or by a limit without one; decided before a run is built."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from retrojax.engine.model import Maps, Reaction
 from retrojax.engine.reactions import MOST_PARTS
@@ -81,16 +81,27 @@ def _changed(config: RunConfig, name: str, v: dict[str, Any]) -> str | None:
 
 def _acts_on(target: str, name: str, ecs: bool) -> bool:
     words = target.split(".")
-    if words[0] == "reactions":
+    if words[0] in ("reactions", "conversions"):
         return True
     return (words[0] == "messengers" and (words[1] == name or (words[1] == "*" and ecs))
             and words[-1] in ("diffusion", "loss", "vmax", "volume_fraction"))
 
 
+class Split(NamedTuple):
+    """Into how many `parts` a field step is split, at least; `varies` with what there is to react, bind or flow."""
+
+    parts: int
+    varies: bool
+
+    def __str__(self) -> str:
+        more = " or more, by what there is to react, bind or flow," if self.varies else ""
+        return f"{self.parts} part{'s' * (self.parts > 1)}{more} per field step, for a splitting error within 1 %"
+
+
 def split_parts(
     values: dict[str, dict[str, Any]], reactions: tuple[Reaction, ...], maps: dict[str, Maps]
-) -> dict[str, str]:
-    """In words, the parts of a field step of every messenger of which something is split off transport
+) -> dict[str, Split]:
+    """The parts of a field step of every messenger of which something is split off transport
     (`engine.reactions.parts_needed`)."""
     found = {}
     for place, (name, v) in enumerate(values.items()):
@@ -99,13 +110,11 @@ def split_parts(
         rate = v["vmax"] * sink / v["km"]
         if name in maps and any(r.product is not None and r.kind in ("loss", "first") for r in own):
             rate += v["loss"] * sink + sum(float(r.rate) for r in own if r.kind == "first")
-        many = v["binding"] or v["flow"] is not None or any(r.kind in ("catalysed", "second") for r in own)
-        at_run = " or more, by what there is to react, bind or flow," if many else ""
+        varies = bool(v["binding"]) or v["flow"] is not None or any(r.kind in ("catalysed", "second") for r in own)
         for site in v["binding"]:
             rate += float(site.k_on * site.sites / v["volume_fraction"] + site.k_off + site.internalisation)
-        if rate > 0 or at_run:
-            parts = min(int(saturable_steps(v["step"], rate, 1.0)), MOST_PARTS)
-            found[name] = f"{parts} part{'s' * (parts > 1)}{at_run} per field step, for a splitting error within 1 %"
+        if rate > 0 or varies:
+            found[name] = Split(min(int(saturable_steps(v["step"], rate, 1.0)), MOST_PARTS), varies)
     return found
 
 

@@ -20,7 +20,8 @@ typedef struct {
   int32_t *histogram;         // of every part: synapses with so many events; later where the next of them goes
 } Job;
 
-// What the first round finds out about 16 slots in a row: pending spikes of their targets, all events before the touch, and in which slots there are any.
+// What the first round finds out about 16 slots in a row: pending spikes of their targets, all events before the touch,
+// and in which slots there are any.
 typedef struct Found {
   uint8_t newer[LANES], count[LANES];
   uint32_t busy;

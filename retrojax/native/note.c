@@ -2,7 +2,8 @@
 // See engine/lazy/block.py.
 #include "common.h"
 
-// inputs: spiked seen read step synced here, then aliased: fired ring before waiting; outputs: short, then the aliased four
+// inputs: spiked seen read step synced here, then aliased: fired ring before waiting
+// outputs: short, then the aliased four
 XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
   const uint8_t *spiked = IN(uint8_t, 0), *seen = IN(uint8_t, 1);

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retrojax.fit.profile import HALF_CHI2_95
+from retrojax.fit.recovery import DRAWS
 from retrojax.fit.report import FitReport
 from retrojax.report.style import DATA, HELD, MODEL, SPREAD
 
@@ -111,6 +112,6 @@ def ranks(report: FitReport) -> Figure:
 
 def _draw_ranks(axis: Axes, found: dict, sets: int) -> None:
     for path, one in found["parameters"].items():
-        rank = np.sort(one["ranks"]) / 99
+        rank = np.sort(one["ranks"]) / DRAWS
         axis.step(np.concatenate([[0], rank, [1]]), np.concatenate([[0], np.arange(1, sets + 1) / sets, [1]]),
                   where="post", lw=1, label=path)

@@ -101,6 +101,7 @@ def test_check_says_which_and_why(config):
 @pytest.mark.parametrize(("chosen", "kind", "text"), [
     (["messengers.proBDNF.step=100 ms", "messengers.proBDNF.diffusion=120000 um^2/s"], "grid", "to even out, longer"),
     (["interventions=[{target: messengers.BDNF.loss, multiply: 0.001}]"], "grid", "interventions.0 changes it"),
+    (["interventions=[{drug: tPA, dose: 100 nM}]"], "grid", "interventions.0 changes it"),
     (["interventions=[{target: messengers.proBDNF.loss, multiply: 2}]"], "local", "far below a voxel"),
     (["grid.boundary=[no-flux, absorbing, no-flux]"], "local", "far below a voxel")])
 def test_auto_keeps_the_grid_where_a_limit_may_not_hold(config, chosen, kind, text):

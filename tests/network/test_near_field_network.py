@@ -129,6 +129,9 @@ def test_what_cannot_have_pairs_is_refused_by_name(config_file, tmp_path):
              tortuosity=np.full(plan.grid.shape, 1.6))
     with pytest.raises(InputError, match="grid.near_field = 'pairs'.*leave out grid.maps"):
         make_plan(load_config(config_file, [*chosen, f"grid.maps={{file: {tmp_path / 'tissue.npz'}}}"]), config_file)
+    uptake = "astrocytes={positions: [[0, 0, 0]], uptake: {2-AG: 2}}"
+    with pytest.raises(InputError, match="grid.near_field = 'pairs'.*leave out astrocytes.uptake"):
+        make_plan(load_config(config_file, [*chosen, uptake]), config_file)
     with pytest.raises(InputError, match="pairs_within"):
         load_config(config_file, [*chosen, "grid.pairs_within=9"])
 
