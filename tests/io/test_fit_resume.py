@@ -90,5 +90,5 @@ def test_a_solve_of_other_inputs_or_code_is_not_read(tmp_path, monkeypatch):
 
     assert ask(1.5) == 3.0 and ask(1.5) == 3.0 and ask(2.5) == 5.0 and ask(1.5, fixed=2.0) == 3.0
     assert seen == [False, True, False, False] and len(calls) == 3
-    monkeypatch.setattr(saved, "_code", lambda: "other")
+    monkeypatch.setattr(saved, "package_digest", lambda: "other")
     assert ask(1.5) == 3.0 and len(calls) == 4
