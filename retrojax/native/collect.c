@@ -96,7 +96,11 @@ static void count_part(void *p, int part, int parts) {
         if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
         f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
       }
-      for (uint32_t busy = f->busy; busy; busy &= busy - 1) histogram[f->count[__builtin_ctz(busy)]]++;
+      for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
+        int k = __builtin_ctz(busy);
+        histogram[f->count[k]]++;
+        __builtin_prefetch(j->ring + post[k] * j->ring_size, 0, 2);
+      }
     }
   }
 }
