@@ -96,7 +96,11 @@ static void count_part(void *p, int part, int parts) {
         if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
         f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
       }
-      for (uint32_t busy = f->busy; busy; busy &= busy - 1) histogram[f->count[__builtin_ctz(busy)]]++;
+      for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
+        int k = __builtin_ctz(busy);
+        histogram[f->count[k]]++;
+        __builtin_prefetch(j->ring + post[k] * j->ring_size, 0, 2);
+      }
     }
   }
 }
@@ -115,7 +119,7 @@ static void list_part(void *p, int part, int parts) {
   int64_t slot = j->slot, lanes = j->lanes, size = j->ring_size;
   int64_t to = cut(j->used, part + 1, parts);
   for (int64_t b = cut(j->used, part, parts); b < to; b++) {
-    if (b + 2 < to) fetch(j, b + 2);
+    if (b + 4 < to) fetch(j, b + 4);
     int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
     const Landings *l = j->landings ? j->landings + b : NULL;
     for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
@@ -130,8 +134,10 @@ static void list_part(void *p, int part, int parts) {
           merge(j->ring, size, target, f->newer[k], touched, before, l, out, lanes, &unused);
           continue;
         }
-        const int32_t *stamp = j->ring + target * size + f->newer[k] - 1;
-        for (int e = 0; e < count; e++, stamp--) out[e * lanes] = (*stamp - touched) * 4 + POST;
+        // most have one or two: both are written, whichever it is, since a branch on it would be guessed wrong
+        const int32_t *stamp = j->ring + target * size + f->newer[k] - 1, *second = stamp - (count > 1);
+        out[0] = (*stamp - touched) * 4 + POST, out[lanes] = (*second - touched) * 4 + POST;
+        for (int e = 2; e < count; e++) out[e * lanes] = (stamp[-e] - touched) * 4 + POST;
       }
     }
   }
