@@ -81,25 +81,21 @@ def outcome(model: Slice, protocols: Protocols):
 
 
 def read(path: Path, patterns: dict[str, tuple[float, int]]) -> tuple[Protocols, jax.Array, jax.Array]:
-    """Protocols, ratios and standard errors of the cells whose figure is known.
+    """Protocols, ratios and standard errors of the cells.
 
-    **Raises** `InputError` for a missing column, a value that is no number, and no figure that is known.
+    **Raises** `InputError` for a missing column, a value that is no number, and a figure that is not known.
     """
     with naming_file(path.name):
         table = read_table(path, ("figure", "dt_ms", "strength_ratio", "sem"))
         figures = np.array(column_texts(table, "figure", Column("figure")))
         if unknown := sorted(set(figures.tolist()) - set(patterns)):
-            if set(unknown) == set(figures.tolist()):
-                raise InputError("figure", unknown[0], ", ".join(patterns),
-                                 "say what it means with --protocols FILE (figure,pairs,post_spikes)")
-            print(f"cells of {', '.join(unknown)} are left out: say what it means with --protocols FILE")
-        known = np.isin(figures, list(patterns))
-        table = {name: [text for text, use in zip(texts, known, strict=True) if use] for name, texts in table.items()}
+            raise InputError("figure", ", ".join(unknown), ", ".join(patterns),
+                             "say what it means with --protocols FILE (figure,pairs,post_spikes)")
         dt, ratio, sem = (column_numbers(table, name, Column(name))[:, 0]
                           for name in ("dt_ms", "strength_ratio", "sem"))
         if not np.all(sem > 0):
             raise InputError("sem", float(sem.min()), "a positive standard error", "leave the cell out")
-    count, spikes = np.array([patterns[figure] for figure in figures[known]]).T
+    count, spikes = np.array([patterns[figure] for figure in figures]).T
     return Protocols.of(dt, count, spikes == 2), jnp.asarray(ratio), jnp.asarray(sem)
 
 

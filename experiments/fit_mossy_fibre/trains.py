@@ -101,22 +101,20 @@ def read_pair(path: Path) -> Pair:
 def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]:
     """Protocol -> amplitudes [sweeps, pulses], ten pulses at least, not-a-number where missing.
 
-    **Raises** `InputError` for a column that is missing, an amplitude that is no number, and no protocol that is known.
+    **Raises** `InputError` for a column that is missing, an amplitude that is no number, and an unknown protocol.
     """
     with naming_file(path.name):
         table = read_table(path, ("protocol", "r1"))
         labels = table["protocol"]
         if unknown := sorted(set(labels) - set(protocols)):
-            if set(unknown) == set(labels):
-                raise InputError("protocol", unknown[0], ", ".join(protocols),
-                                 "say what it means with --protocols FILE (label, intervals in ms)")
-            print(f"sweeps of protocol {', '.join(unknown)} are left out: say what it means with --protocols FILE")
-        count = max(10, *(1 + len(protocols[label]) for label in labels if label in protocols))
+            raise InputError("protocol", ", ".join(unknown), ", ".join(protocols),
+                             "say what it means with --protocols FILE (label, intervals in ms)")
+        count = max(10, *(1 + len(protocols[label]) for label in labels))
         blank = [""] * len(labels)
         rows = np.array([[_amplitude(text, f"r{k}, row {number + 1}") for number, text in
                           enumerate(table.get(f"r{k}", blank))] for k in range(1, count + 1)]).T
         found = {}
-        for label in sorted(set(labels) & set(protocols)):
+        for label in sorted(set(labels)):
             x = rows[np.array(labels) == label]
             x[:, 1 + len(protocols[label]) :] = np.nan
             # exact zeros are missing, as the authors treat them

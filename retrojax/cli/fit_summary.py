@@ -140,8 +140,6 @@ def _recovery(report: FitReport) -> str:
     uneven = [path for path, p in found["parameters"].items() if p["rank_p"] < UNEVEN]
     even = "ranks of the truth are even" if found["sets"] >= ENOUGH else f"ranks can be judged from {ENOUGH} sets on"
     ranks = f"ranks of the truth are uneven for {', '.join(uneven)}" if uneven else even
-    if uneven and found["priors"] and found["truth"] == "fitted":
-        ranks += " (priors pull the sets towards their means: `report.recover: priors` is the test for them)"
     return (f"Recovery from {found['sets']} synthetic data sets: {100 * found['fitted_as_well_as_truth']:.0f} % fitted "
             f"as well as by the truth, which lies within one standard deviation in {100 * within:.0f} % (68 expected); "
             f"{ranks}.")

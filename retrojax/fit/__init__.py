@@ -12,6 +12,10 @@ from retrojax.fit.maximise import (
     least_squares_likelihood as least_squares_likelihood,
     maximise as maximise,
 )
+from retrojax.fit.population_posterior import (
+    PopulationPosterior as PopulationPosterior,
+    sample_population as sample_population,
+)
 from retrojax.fit.posterior import sample_posterior as sample_posterior
 from retrojax.fit.problem import PairOutcome as PairOutcome, Problem as Problem
 from retrojax.fit.profile import profile as profile
@@ -28,7 +32,7 @@ from retrojax.fit.stochastic import (
 
 __all__ = [
     "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
-    "PlasticityRegressor", "Population", "Problem", "Saved", "Spec", "Transform", "build", "compare", "descend",
-    "fit", "fit_config", "fit_population", "least_squares_likelihood", "likelihoods", "maximise", "profile",
-    "report_descent", "report_from_json", "sample_posterior", "start_descent",
+    "PlasticityRegressor", "Population", "PopulationPosterior", "Problem", "Saved", "Spec", "Transform", "build",
+    "compare", "descend", "fit", "fit_config", "fit_population", "least_squares_likelihood", "likelihoods", "maximise",
+    "profile", "report_descent", "report_from_json", "sample_population", "sample_posterior", "start_descent",
 ]

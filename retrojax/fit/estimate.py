@@ -19,10 +19,11 @@ from retrojax.fit.maximise import Likelihood, least_squares_likelihood
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import Solver, compile_solver, loss_of, solve_all
-from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, set_coordinates, slope
+from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, prior_misfit, set_coordinates, slope
 
 Data = dict[str, Any]
-"""Data sets as arrays [sets, n, ...]; `mean` is always among them."""
+"""Data sets as arrays [sets, n, ...]; `mean` is always among them. A prior is a measurement made earlier: `prior`
+[sets, P], where given, holds the means of the priors in coordinates that go with each set, else they are the spec's."""
 
 PIN = 1e6
 """Weight that holds a coordinate in a least-squares solve: it moves by 1e-12 of the slope of the loss at most."""
@@ -104,9 +105,7 @@ class Estimate(ABC):
 
     def loss(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:
         """Minus twice the log posterior [K] at coordinates [K, P], with the constant that `solve` has."""
-        mean, inverse_sd = prior_coordinates(self.spec)
-        prior = np.sum((inverse_sd * (u - mean)) ** 2, -1)
-        loss = self._misfit(u, data) + prior
+        loss = self._misfit(u, data) + prior_misfit(self.spec, u, (data or {}).get("prior"))
         return np.where(np.isfinite(loss), loss, np.inf)
 
     def _misfit(self, u: np.ndarray, data: Data | None) -> np.ndarray:
@@ -142,16 +141,17 @@ class LeastSquares(Estimate):
 
     def solve(self, u0: np.ndarray, *, keep: np.ndarray | None = None, data: Data | None = None,
               sets: np.ndarray | None = None, held: int | None = None) -> Ends:
-        mean = _rows(data or self.data, sets, len(u0))["mean"]
+        own = _rows(data or self.data, sets, len(u0))
+        mean, prior = own["mean"], own.get("prior")
         weight = np.broadcast_to((1.0 if keep is None else keep) / self.problem.sem, mean.shape)
         if held is None:
-            solved = solve_all(self._solver, u0, mean, weight)
+            solved = solve_all(self._solver, u0, mean, weight, prior)
         else:
-            solved = self._solve_held(u0, mean, weight, held)
-        loss = loss_of(self.spec, solved.u, solved.prediction, mean, weight)
+            solved = self._solve_held(u0, mean, weight, prior, held)
+        loss = loss_of(self.spec, solved.u, solved.prediction, mean, weight, prior)
         return Ends(solved.u, loss, solved.converged, solved.steps, solved.jacobian)
 
-    def _solve_held(self, u0, mean, weight, held: int):
+    def _solve_held(self, u0, mean, weight, prior, held: int):
         n, paths = mean.shape[-1], tuple(self.spec)
         if self._pinned is None:
             more = self.problem._replace(predict=_Pinned(self.problem.predict, paths),
@@ -162,12 +162,13 @@ class LeastSquares(Estimate):
         parameter = list(self.spec.values())[held]
         identity = parameter.transform.kind == "identity"
         pins[:, held] = [PIN if identity else PIN / (slope(parameter, x) * abs(x)) for x in place[:, held]]
-        solved = solve_all(self._pinned, u0, np.concatenate([mean, place], -1), np.concatenate([weight, pins], -1))
+        targets, weights = np.concatenate([mean, place], -1), np.concatenate([weight, pins], -1)
+        solved = solve_all(self._pinned, u0, targets, weights, prior)
         return solved._replace(prediction=solved.prediction[:, :n], jacobian=solved.jacobian[:, :n])
 
     def expected(self, u: np.ndarray) -> np.ndarray:
         nothing = np.zeros((len(u), self.problem.mean.size))
-        return solve_all(self._solver, u, nothing, nothing, np.zeros(len(u))).prediction
+        return solve_all(self._solver, u, nothing, nothing, u).prediction
 
     def density(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:
         return np.asarray(likelihoods.gaussian((data or self.data)["mean"], self.expected(u), self.problem.sem))
@@ -215,6 +216,6 @@ class _Pinned(eqx.Module):
 
 
 def _rows(data: Data, sets: np.ndarray | None, count: int) -> Data:
-    """Data set of each of `count` solves."""
+    """Means, and means of the priors if they come with the data, of each of `count` solves."""
     which = np.zeros(count, int) if sets is None else sets
-    return {name: np.asarray(values)[which] for name, values in data.items()}
+    return {name: np.asarray(data[name])[which] for name in ("mean", "prior") if name in data}

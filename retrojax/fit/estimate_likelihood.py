@@ -15,7 +15,7 @@ from retrojax.fit.maximise import Likelihood
 from retrojax.fit.observation import KINDS, Observation, Seen
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
-from retrojax.fit.spec import Spec, set_coordinates
+from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
 
 
 class MostLikely(Estimate):
@@ -50,16 +50,16 @@ class MostLikely(Estimate):
     def solve(self, u0: np.ndarray, *, keep: np.ndarray | None = None, data: Data | None = None,
               sets: np.ndarray | None = None, held: int | None = None) -> Ends:
         which, names = np.zeros(len(u0), int) if sets is None else sets, list(self.data)
-        near = np.zeros(len(u0), int)
+        near, priors = np.zeros(len(u0), int), self._priors(data, which)
         if held is None:
-            found = self._near.solve(u0, keep=keep, data={"mean": np.asarray((data or self.data)["mean"])}, sets=sets)
+            found = self._near.solve(u0, keep=keep, data=data or self.data, sets=sets)
             u0, near = np.where(np.isfinite(found.loss)[:, None], found.u, u0), found.steps
         fixed = np.arange(len(self.spec)) == (-1 if held is None else held)
         pieces = []
         for rows in self._batches(len(u0)):
             filled, place = self._filled(data or self.data, which[rows])
             weight = self._weights(place, None if keep is None else keep[rows])
-            pieces.append(self._solve(u0[rows], weight, fixed, *(filled[name] for name in names)))
+            pieces.append(self._solve(u0[rows], weight, fixed, priors[rows], *(filled[name] for name in names)))
         u, loss, converged, steps = (np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True))
         return Ends(u, 2 * loss, converged, steps + near)
 
@@ -117,14 +117,19 @@ class MostLikely(Estimate):
         each = np.ones((len(place), 1, self.problem.mean.size)) if keep is None else np.asarray(keep, float)[:, None, :]
         return (own * each).reshape(len(place), -1)
 
+    def _priors(self, data: Data | None, sets: np.ndarray) -> np.ndarray:
+        """Means of the priors of every solve [K, P]."""
+        own = prior_coordinates(self.spec)[0]
+        return np.asarray((data or {}).get("prior", np.tile(own, (sets.max() + 1, 1))))[sets]
+
     def _with(self, arrays: Any) -> Observation:
         observed = dict(zip(self.data, map(jnp.asarray, arrays), strict=True))
         return eqx.tree_at(lambda o: o.observed, self.observation, observed)
 
-    def _solve_batch(self, u0: Any, weight: Any, held: Any, *arrays: Any) -> tuple[Any, ...]:
+    def _solve_batch(self, u0: Any, weight: Any, held: Any, prior: Any, *arrays: Any) -> tuple[Any, ...]:
         likelihood = Likelihood(self._with(arrays).log_density, self.problem.groups * self.slots)
         most, tolerance = self._steps
-        return maximise.solve_all(likelihood, self.model, self.spec, u0, weight, held, max_steps=most,
+        return maximise.solve_all(likelihood, self.model, self.spec, u0, weight, held, prior, max_steps=most,
                                   tolerance=tolerance)
 
     def _curvature_batch(self, u: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from retrojax.engine.events import instants
 from retrojax.errors import InputError
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
-from retrojax.fit.spec import Spec, check_spec, prior_coordinates, set_coordinates
+from retrojax.fit.spec import Spec, check_spec, prior_misfit, set_coordinates
 
 REVERSE_COST = 6.0
 """Runs that one checkpointed reverse pass costs, between the measured 4 (many conditions) and 8 (few)."""
@@ -93,12 +93,11 @@ def loss_and_gradient(
     **Arguments** as for `plan_gradient`, and its `plan`. Call the result under `jax.enable_x64(True)`.
     """
     predict = with_stretch(problem.predict, plan.stretch)
-    prior_mean, prior_weight = prior_coordinates(spec)
 
     def loss(u: Array, data: Any) -> Array:
         fixed, outcome, mean, sem = data
         misfit = (outcome(set_coordinates(fixed, spec, u)) - mean) / sem
-        return jnp.sum(misfit**2) + jnp.sum((prior_weight * (u - prior_mean)) ** 2)
+        return jnp.sum(misfit**2) + prior_misfit(spec, u)
 
     def forward(u: Array, data: Any) -> tuple[Array, Array]:
         slopes, value = jax.jacfwd(lambda v: (loss(v, data),) * 2, has_aux=True)(u)

@@ -23,6 +23,7 @@ from retrojax.fit.spec import (
     draw_starts,
     natural,
     prior_coordinates,
+    prior_misfit,
     set_coordinates,
 )
 from retrojax.types import SeedKey
@@ -199,41 +200,45 @@ def summarise(
 
 def solve_all(
     likelihood: Likelihood, model: Any, spec: Spec, u0: np.ndarray, weight: np.ndarray, held: np.ndarray | None = None,
-    *, max_steps: int = 200, tolerance: float = 1e-6,
+    prior: np.ndarray | None = None, *, max_steps: int = 200, tolerance: float = 1e-6,
 ) -> Solves:
     """Independent solves as one batch; with the same shapes a second call compiles nothing.
 
     **Arguments**
 
     - `u0`: starts [B, P]. `weight`: of each observation [n] or [B, n]. `held`: True where a coordinate stays [P].
+    - `prior`: means of the priors of every solve [B, P], by default those of the spec.
     """
     weights = jnp.asarray(np.broadcast_to(weight, (len(u0), np.shape(weight)[-1])), float)
     held = np.zeros(len(spec), bool) if held is None else held
+    priors = jnp.asarray(np.broadcast_to(prior_coordinates(spec)[0] if prior is None else prior, np.shape(u0)), float)
     # as items: a dict that passes through jit comes out in the order of its keys
     out = _solve(likelihood.log_density, model, tuple(spec.items()), jnp.asarray(u0, float), weights,
-                 jnp.asarray(held), max_steps, tolerance)
+                 priors, jnp.asarray(held), max_steps, tolerance)
     u, loss, converged, steps = (np.asarray(field) for field in out)
     return Solves(u, np.where(np.isfinite(loss), loss, np.inf), converged, steps)
 
 
 def log_posterior(
-    log_density: Callable[[Any], Array], model: Any, spec: Spec, u: Array, weight: Any
+    log_density: Callable[[Any], Array], model: Any, spec: Spec, u: Array, weight: Any, prior: Any = None
 ) -> Array:
-    """Log-likelihood of the weighted observations plus the log priors up to a constant, at coordinates `u` [P]."""
-    mean, inverse_sd = prior_coordinates(spec)
+    """Log-likelihood of the weighted observations plus the log priors up to a constant, at coordinates `u` [P].
+
+    `prior`: means of the priors in coordinates [P], by default those of the spec.
+    """
     density = log_density(set_coordinates(model, spec, u))
     # 0 x -inf: an observation that is left out must not poison the sum
-    return jnp.sum(jnp.where(weight > 0, weight * density, 0.0)) - 0.5 * jnp.sum((inverse_sd * (u - mean)) ** 2)
+    return jnp.sum(jnp.where(weight > 0, weight * density, 0.0)) - 0.5 * prior_misfit(spec, u, prior)
 
 
 @eqx.filter_jit
-def _solve(log_density, model, items, u0, weights, held, max_steps, tolerance):
+def _solve(log_density, model, items, u0, weights, priors, held, max_steps, tolerance):
     spec = dict(items)
     method = optimistix.BFGS(rtol=tolerance, atol=tolerance)
 
-    def one(start, weight):
+    def one(start, weight, prior):
         def loss(u, _):
-            value = -log_posterior(log_density, model, spec, jnp.where(held, start, u), weight)
+            value = -log_posterior(log_density, model, spec, jnp.where(held, start, u), weight, prior)
             return jnp.where(jnp.isfinite(value), value, 1e12)
 
         found = optimistix.minimise(
@@ -242,7 +247,7 @@ def _solve(log_density, model, items, u0, weights, held, max_steps, tolerance):
         flat = jnp.max(jnp.abs(jax.jacfwd(loss)(u, None))) < 1e-2
         return u, loss(u, None), (found.result == optimistix.RESULTS.successful) | flat, found.stats["num_steps"]
 
-    return jax.vmap(one)(u0, weights)
+    return jax.vmap(one)(u0, weights, priors)
 
 
 @eqx.filter_jit

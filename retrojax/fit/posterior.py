@@ -1,10 +1,12 @@
 """Draws from the posterior of fitted parameters by the No-U-Turn sampler."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, log_posterior
@@ -48,33 +50,56 @@ def sample_posterior(
 
     Reference: Hoffman & Gelman (2014) J Mach Learn Res 15:1593.
     """
-    try:
-        import blackjax
-    except ImportError:
-        raise InputError("posterior", "blackjax is absent", "an installation with it",
-                         "pip install 'retrojax[bayes]'") from None
     with jax.enable_x64(True):
         weight = likelihood.weights
 
         def density(u):
             return log_posterior(likelihood.log_density, model, spec, u, weight)
 
-        def chain(key, start):
-            adapt_key, run_key = jax.random.split(key)
-            adapted, _ = blackjax.window_adaptation(blackjax.nuts, density).run(adapt_key, start, warmup)
-            step = blackjax.nuts(density, **adapted.parameters).step
-
-            def one(state, key):
-                state, info = step(key, state)
-                return state, (state.position, info.is_divergent)
-
-            return jax.lax.scan(one, adapted.state, jax.random.split(run_key, draws))[1]
-
         start_key, run_key = jax.random.split(key)
         starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ laplace_root(fit.information).T
-        u, divergent = jax.jit(jax.vmap(chain))(jax.random.split(run_key, chains), starts)
+        u, divergences = run_nuts(density, starts, run_key, warmup, draws)
+        blackjax = import_blackjax()
         return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(u),
-                         np.asarray(blackjax.rhat(u)), np.asarray(blackjax.ess(u)), int(jnp.sum(divergent)))
+                         np.asarray(blackjax.rhat(u)), np.asarray(blackjax.ess(u)), divergences)
+
+
+def run_nuts(density: Callable[[Any], Array], starts: Any, key: SeedKey, warmup: int, draws: int) -> tuple[Any, int]:
+    """One chain from every start; step size and diagonal mass are adapted in the warm-up.
+
+    **Arguments**
+
+    - `density`: position -> log density. `starts`: positions, a pytree with the chains along the first axis.
+
+    **Returns** the draws, with axes chain and draw first, and the number of divergent transitions. **Raises**
+    `InputError` if the sampler is not installed.
+    """
+    blackjax = import_blackjax()
+
+    def chain(key, start):
+        adapt_key, run_key = jax.random.split(key)
+        adapted, _ = blackjax.window_adaptation(blackjax.nuts, density).run(adapt_key, start, warmup)
+        step = blackjax.nuts(density, **adapted.parameters).step
+
+        def one(state, key):
+            state, info = step(key, state)
+            return state, (state.position, info.is_divergent)
+
+        return jax.lax.scan(one, adapted.state, jax.random.split(run_key, draws))[1]
+
+    count = jax.tree.leaves(starts)[0].shape[0]
+    drawn, divergent = jax.jit(jax.vmap(chain))(jax.random.split(key, count), starts)
+    return drawn, int(jnp.sum(divergent))
+
+
+def import_blackjax() -> Any:
+    """The sampler's package. **Raises** `InputError` where it is absent."""
+    try:
+        import blackjax
+    except ImportError:
+        raise InputError("posterior", "blackjax is absent", "an installation with it",
+                         "pip install 'retrojax[bayes]'") from None
+    return blackjax
 
 
 def laplace_root(information: np.ndarray) -> np.ndarray:

@@ -215,8 +215,8 @@ class ReportSection(Section):
     - `profile`: true, or the parameters whose profile likelihood is wanted; `profile_points` values of each.
     - `compare`: other rules fitted to the same points: names of `alternatives`, or rules that come with a spec.
     - `predictive`: draws of the posterior-predictive check; 0 leaves it out.
-    - `recovery`: synthetic data sets from the fitted parameters (`recover: priors`: from draws of the priors), all
-      fitted again; 0 leaves the test out.
+    - `recovery`: synthetic data sets from the fitted parameters, with means of the priors drawn about them (`recover:
+      priors`: from draws of the priors, which stay), all fitted again; 0 leaves the test out.
     - `sample`: a posterior sample (NUTS; extra `bayes`), which the predictive check then uses.
     """
 

@@ -12,7 +12,7 @@ import optimistix
 from jaxtyping import Bool, Float, Int
 
 from retrojax.fit.problem import Problem
-from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
+from retrojax.fit.spec import Spec, prior_coordinates, prior_misfit, set_coordinates
 
 FLAT = 0.05
 """The loss is flat where no parameter changes it by more than this per unit of its coordinate (an e-fold)."""
@@ -37,26 +37,27 @@ class Solver(NamedTuple):
     """A compiled solve of fixed batch size, and how long compiling took [s].
 
     `run(u0, mean, weight, prior)`: starts [B, P]; targets [B, n]; weights (1/SEM, or 0 for a point left out) [B, n];
-    weight of the priors (1, or 0 to leave them out) [B]. With all weights 0 it evaluates at the starts.
-    It returns the fields of `Solved` in their order, on the device.
+    means of the priors in coordinates [B, P]. With all weights 0 and the priors at the starts it evaluates there.
+    It returns the fields of `Solved` in their order, on the device. `prior`: means of the priors of the spec [P].
     """
 
     run: Callable[..., tuple[jax.Array, ...]]
     batch: int
     compile_s: float
+    prior: np.ndarray
 
 
 def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int, tolerance: float) -> Solver:
     """Compile Levenberg-Marquardt for `batch` independent solves.
 
     Minimises sum [weight (prediction - mean)]^2 plus the priors, with a forward-mode Jacobian: one pass per parameter.
-    Targets and weights are arguments, so held-out folds and synthetic data use the same executable.
+    Targets, weights and prior means are arguments, so held-out folds and synthetic data use the same executable.
 
     **Arguments**
 
     - `max_steps`: evaluations a start may use. `tolerance`: relative and absolute, on coordinates and on the loss.
     """
-    prior_mean, prior_weight = prior_coordinates(spec)
+    own_prior, prior_weight = prior_coordinates(spec)
     method: optimistix.LevenbergMarquardt = optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance)
 
     def one(data, u0, mean, weight, prior):
@@ -72,14 +73,14 @@ def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_ste
             here = jax.lax.stop_gradient(u)
             jacobian, value = jax.jacfwd(prediction, has_aux=True)(here)
             line = value + jacobian @ (u - here)
-            out = jnp.concatenate([weight * (line - mean), prior * prior_weight * (u - prior_mean)])
+            out = jnp.concatenate([weight * (line - mean), prior_weight * (u - prior)])
             return out, (value, jacobian)
 
         found = optimistix.least_squares(
             residuals, method, u0, has_aux=True, options={"jac": "fwd"}, max_steps=max_steps, throw=False)
         # what the solver carries along may lag its answer by one step
         value, jacobian = residuals(found.value, None)[1]
-        pull = (prior * prior_weight) ** 2 * (found.value - prior_mean)
+        pull = prior_weight**2 * (found.value - prior)
         gradient = 2 * (jacobian.T @ (weight**2 * (value - mean)) + pull)
         settled = found.result == optimistix.RESULTS.successful
         converged = settled | (jnp.max(jnp.abs(gradient)) < FLAT)
@@ -87,18 +88,21 @@ def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_ste
 
     started = time.perf_counter()
     points = problem.mean.size
-    examples = [jnp.zeros(shape) for shape in ((batch, len(spec)), (batch, points), (batch, points), (batch,))]
+    examples = [jnp.zeros((batch, width)) for width in (len(spec), points, points, len(spec))]
     data = (model, problem.predict)
     many: Any = eqx.filter_jit(eqx.filter_vmap(one, in_axes=(None, 0, 0, 0, 0)))
     executable = many.lower(data, *examples).compile()
-    return Solver(lambda *arrays: executable(data, *arrays), batch, time.perf_counter() - started)
+    return Solver(lambda *arrays: executable(data, *arrays), batch, time.perf_counter() - started, own_prior)
 
 
 def solve_all(
     solver: Solver, u0: np.ndarray, mean: np.ndarray, weight: np.ndarray, prior: np.ndarray | None = None
 ) -> Solved:
-    """Run any number of solves through the fixed batch; rows of the last batch that are spare repeat its first."""
-    prior = np.ones(len(u0)) if prior is None else prior
+    """Run any number of solves through the fixed batch; rows of the last batch that are spare repeat its first.
+
+    `prior`: means of the priors of every solve [B, P], by default those of the spec.
+    """
+    prior = np.broadcast_to(solver.prior if prior is None else prior, np.shape(u0))
     pieces = []
     for first in range(0, len(u0), solver.batch):
         rows = np.arange(first, first + solver.batch)
@@ -109,9 +113,9 @@ def solve_all(
 
 
 def loss_of(
-    spec: Spec, u: np.ndarray, prediction: np.ndarray, mean: np.ndarray, weight: np.ndarray
+    spec: Spec, u: np.ndarray, prediction: np.ndarray, mean: np.ndarray, weight: np.ndarray,
+    prior: np.ndarray | None = None,
 ) -> np.ndarray:
     """Loss of every row: weighted squares plus priors; infinite where a prediction is not finite."""
-    prior_mean, prior_weight = prior_coordinates(spec)
-    loss = np.sum((weight * (prediction - mean)) ** 2, -1) + np.sum((prior_weight * (u - prior_mean)) ** 2, -1)
+    loss = np.sum((weight * (prediction - mean)) ** 2, -1) + prior_misfit(spec, u, prior)
     return np.where(np.isfinite(loss), loss, np.inf)

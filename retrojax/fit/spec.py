@@ -243,6 +243,12 @@ def prior_coordinates(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     return mean, inverse_sd
 
 
+def prior_misfit(spec: Spec, u: Any, mean: Any = None) -> Any:
+    """Sum of [(u - mean)/sd]^2 over the priors, at coordinates [..., P]; `mean` [..., P] replaces the spec's."""
+    own, inverse_sd = prior_coordinates(spec)
+    return ((inverse_sd * (u - (own if mean is None else mean))) ** 2).sum(-1)
+
+
 def slope(parameter: Parameter, value: float) -> float:
     """d(ln x)/du at x = `value` (dx/du for `identity`): turns a standard deviation in u into a relative one.
 

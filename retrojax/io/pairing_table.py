@@ -1,6 +1,7 @@
 """Tables of pairing experiments between neurons: one protocol with mean and SEM per row."""
 
 import csv
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +50,8 @@ def read_pairing_table(path: Path, protocols: Path | None = None) -> list[Pairin
     - `path`: the file. `protocols`: a second CSV file that gives the columns of `PROTOCOL` by `protocol_id`, for a file
       that names its protocols only by that label.
 
-    **Raises** `InputError` for a column that is missing, a label without protocol, or a value that is no number.
+    **Raises** `InputError` for a column that is missing, a label without protocol, a value that is no finite
+    number, and a standard error that is not positive.
     """
     records = _records(path)
     if protocols is not None:
@@ -113,10 +115,15 @@ def _row(record: dict[str, str], pooled: int) -> PairingRow:
 
     def number(name: str) -> float:
         try:
-            return float(record[name])
+            value = float(record[name] or "nan")
         except ValueError:
-            raise InputError(f"{label}.{name}", record[name], "a number", "correct the file") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{label}.{name}", record[name], "a finite number", "correct the file, or drop the row")
+        return value
 
+    if number("sem_epsp_ratio") <= 0:
+        raise InputError(f"{label}.sem_epsp_ratio", record["sem_epsp_ratio"], "a positive number", "drop the row")
     rate, lag = number("frequency_train"), number("dt_train")
     protocol = bursts(rate, lag, int(number("n_stimuli_train")), int(number("n_sweep")), 1000 * number("period_sweep"))
     return PairingRow(label, f"{record['pre_mtype']}>{record['post_mtype']}", record["reference"],

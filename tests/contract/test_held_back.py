@@ -99,12 +99,14 @@ def test_mossy_fibre(x64, table):
     cv = float(models[run.BASE].cv)
     expected = stats.gamma.logpdf(1.5, cv**-2, scale=cv**2)
     assert run.score(one, models)["no plasticity"] == pytest.approx(expected, rel=1e-6)
-    lines = "protocol,r1,r2,r3", "new,1.0,2.0,3.0", "other,1,1,1"
+    lines = "protocol,r1,r2,r3", "new,1.0,2.0,3.0"
     for meaning in (table("label,intervals", "new,10;10", name="p.csv"),
                     table("label,pre_ms", "new,0;10;20", name="q.csv"),
                     table("new: {pre: [0, 10, 20]}", name="r.yaml")):
         named = run.read_held(table(*lines), meaning)
         assert set(named.groups) == {"new"} and named.weights.sum() == 3
+        with pytest.raises(InputError, match="protocol = 'other'.*--protocols"):
+            run.read_held(table(*lines, "other,1,1,1"), meaning)
         np.testing.assert_allclose(named.log_density.gaps[0, :2], 10.0)
     with pytest.raises(InputError, match="--protocols"):
         run.read_held(table(*lines), None)
@@ -115,6 +117,8 @@ def test_ca1_cells(x64, table):
     start = run.Slice(*run.calcium_rule("hippocampal_slices"))
     meaning = table("figure,pairs,post_spikes", "fig9,60,1", name="p.csv")
     held = run.read_held(table("figure,dt_ms,strength_ratio,sem", "fig9,10,0.9,0.1"), meaning)
+    with pytest.raises(InputError, match="figure = 'fig8'.*--protocols"):
+        run.read_held(table("figure,dt_ms,strength_ratio,sem", "fig9,10,0.9,0.1", "fig8,10,0.9,0.1"), meaning)
     found = run.score(held, {run.NAMES[1]: start, run.NAMES[2]: start})
     assert found[run.NAMES[2]] == pytest.approx(stats.norm.logpdf(0.9, 1.0, np.hypot(0.1, 0.25)))
     grown = float(run.outcome(start, held[0])[0])

@@ -51,6 +51,12 @@ def test_what_cannot_be_read_is_named(path):
     path.write_text(HEAD + ROWS.replace(",0.8,", ",high,"))
     with pytest.raises(InputError, match="a.mean_epsp_ratio = 'high'"):
         read_pairing_table(path)
+    path.write_text(HEAD + ROWS.replace(",0.8,", ",nan,"))
+    with pytest.raises(InputError, match="a.mean_epsp_ratio = 'nan'"):
+        read_pairing_table(path)
+    path.write_text(HEAD + ROWS.replace(",0.1,", ",0,"))
+    with pytest.raises(InputError, match="sem_epsp_ratio = '0'.*positive"):
+        read_pairing_table(path)
     path.write_text(HEAD)
     with pytest.raises(InputError, match="no rows"):
         read_pairing_table(path)
