@@ -85,14 +85,27 @@ def mapped(values: dict[str, dict], arrays: dict[str, np.ndarray]) -> tuple[dict
     return found, maps
 
 
+def plain_maps(grid: Grid) -> Maps:
+    """Maps of a medium without differences."""
+    one = jnp.ones(grid.shape)
+    return Maps(one, one, one)
+
+
 def free_medium(values: dict, maps: Maps) -> Medium:
     """The medium of one messenger relative to its D*, for `work_needed`."""
-    return Medium(maps.fraction, maps.tortuosity, values["loss"] * maps.sink, jnp.zeros(()))
+    rate = values["loss"] * maps.sink
+    return Medium(maps.fraction, maps.tortuosity, rate if maps.drain is None else rate + maps.drain, jnp.zeros(()))
 
 
-def check_stages(maps: dict[str, Maps], fractions: dict[str, float]) -> None:
-    """Refuse a sleep stage whose mean volume fraction would fill a voxel beyond the brim."""
+def check_room(values: dict[str, dict], maps: dict[str, Maps], fractions: dict[str, float]) -> None:
+    """Refuse a mean volume fraction, of a messenger or of sleep stages by name, that would fill a voxel beyond the
+    brim."""
     widest = max((float(jnp.max(m.fraction)) for m in maps.values()), default=0.0)
+    for name, v in values.items():
+        most = v["volume_fraction"] * (float(jnp.max(maps[name].fraction)) if name in maps else 1.0)
+        if most > 1 + 1e-6:
+            raise InputError(f"messengers.{name}.volume_fraction", f"{most:.3g} where there is least matrix",
+                             "at most 1", "lower it, or grid.matrix.swelling")
     for stage, fraction in fractions.items():
         if fraction * widest > 1:
             raise InputError(f"sleep.stages.{stage}.volume_fraction", f"{fraction:g}",
