@@ -1,4 +1,4 @@
-"""The extracellular matrix, nets and vessels of a config, against the formula and a closed form."""
+"""The extracellular matrix, nets and vessels of a config, against the formulas and a steady profile in closed form."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from retrojax.cli.main import app
+from retrojax.engine.model import Maps, Messenger
 from retrojax.engine.transport import make_plan as transport_plan, room, spread
 from retrojax.errors import InputError
 from retrojax.io.build import build
@@ -24,10 +25,10 @@ def _built(config_file, *changes):
 def test_bodies_fill_their_volume():
     grid = Grid((20, 20, 20), (1.0, 1.0, 1.0), boundary=("periodic", "no-flux", "no-flux"))
     ball, net = (covered(grid, (0.5, 10.0, 10.0), (0.5, 10.0, 10.0), 5.0, hollow) for hollow in (0.0, 4.0))
-    np.testing.assert_allclose(ball.sum(), 4 / 3 * np.pi * 125, rtol=1e-2)  # half of it beyond the periodic wall
-    np.testing.assert_allclose(net.sum(), 4 / 3 * np.pi * (125 - 64), rtol=1e-2)
+    np.testing.assert_allclose(ball.sum(), 4 / 3 * np.pi * 125, rtol=5e-3)  # half of it beyond the periodic wall
+    np.testing.assert_allclose(net.sum(), 4 / 3 * np.pi * (125 - 64), rtol=5e-3)
     rod = covered(grid, (10.0, 10.0, -9.0), (10.0, 10.0, 30.0), 3.0)
-    np.testing.assert_allclose(rod.sum(), np.pi * 9 * 20, rtol=1e-2)
+    np.testing.assert_allclose(rod.sum(), np.pi * 9 * 20, rtol=5e-3)
 
 
 def test_chondroitinase_in_a_patch_widens_the_reach_there_as_the_formula_says(config_file):
@@ -51,12 +52,34 @@ def test_a_vessel_takes_away_what_comes_near(config_file):
     messenger = next(m for m in _built(config_file, vessel).model.messengers if m.name == "NO")
     grid = _built(config_file).plan.grid
     source = jnp.ones(grid.shape)
+    rod = covered(grid, (0.0, 0.0, -200.0), (0.0, 0.0, 200.0), 30.0)
+    np.testing.assert_allclose(messenger.maps.drain, 0.05 * rod, rtol=1e-6)
     plan = transport_plan(messenger, grid, messenger.loss, jnp.asarray(1e5), False)
     level = np.asarray(spread(plan, 0 * source, source))
     lost = level * (np.asarray(messenger.loss) + np.asarray(messenger.maps.drain))
     np.testing.assert_allclose(lost.sum(), source.sum(), rtol=1e-4)  # steady: all that is made is lost
     drain = np.asarray(messenger.maps.drain)
     assert drain.ravel()[np.argmin(level)] == drain.max() and level[drain > 0.01].max() < level[drain == 0].min()
+
+
+def test_steady_level_beside_a_wall_that_drains(x64):
+    """D c'' = (k + drain) c - s between no-flux ends: a cosh on each side, alike in value and flux where they meet."""
+    diffusion, loss, drain, source, wide, deep, count = 0.8, 1e-3, 0.05, 2.0, 30.0, 10.0, 160
+    grid = Grid((count, 1, 1), ((wide + deep) / count,) * 3)
+    x = (np.arange(count) + 0.5) * grid.spacing[0]
+    one = jnp.ones(grid.shape)
+    maps = Maps(one, one, one, jnp.asarray(np.where(x > wide, drain, 0.0))[:, None, None])
+    number = jnp.asarray
+    messenger = Messenger("NO", number(diffusion), number(loss), number(1.0), maps=maps)
+    plan = transport_plan(messenger, grid, messenger.loss, number(1e5), False)
+    level = np.asarray(spread(plan, 0 * one, source * one))[:, 0, 0]
+
+    far, near = np.sqrt(diffusion / loss), np.sqrt(diffusion / (loss + drain))
+    ratio = (np.sinh(wide / far) / far) / (np.sinh(deep / near) / near)
+    height = (source / loss - source / (loss + drain)) / (np.cosh(wide / far) + ratio * np.cosh(deep / near))
+    expected = np.where(x < wide, source / loss - height * np.cosh(x / far),
+                        source / (loss + drain) + ratio * height * np.cosh((wide + deep - x) / near))
+    np.testing.assert_allclose(level, expected, rtol=1e-3)
 
 
 def test_nets_hinder_and_check_tells(config_file):
