@@ -208,8 +208,7 @@ def _known(name: Any, names: list[str], field: str, file: Path | None) -> int:
 
 
 def with_uptake(
-    section: AstrocyteSection, grid: Grid, placed: Placed, values: dict[str, dict], maps: dict[str, Maps],
-    file: Path | None = None,
+    section: AstrocyteSection, placed: Placed, values: dict[str, dict], maps: dict[str, Maps], file: Path | None = None
 ) -> tuple[dict[str, dict], dict[str, Maps]]:
     """Messengers whose loss is multiplied inside domains, as numbers that are means over the box and maps on those.
 
@@ -227,7 +226,7 @@ def with_uptake(
             raise InputError(field, given, "factors of 0 to 1e6", "give the uptake relative to the record's loss", file)
         factors = np.broadcast_to(factors, len(placed.centres))
         one = np.ones(placed.label.shape)
-        old = maps.get(name, plain_maps(grid))
+        old = maps.get(name, plain_maps(one.shape))
         sink = np.asarray(old.sink) * np.where(placed.label >= 0, factors[np.maximum(placed.label, 0)], 1.0)
         mean = float(sink.mean())
         values[name] = values[name] | {key: values[name][key] * mean for key in ("loss", "vmax")}

@@ -161,7 +161,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     placed = None
     if config.astrocytes is not None:
         placed = place_astrocytes(config.astrocytes, grid, list(values), config.dt * clocks.steps, config.seed, file)
-        values, maps = with_uptake(config.astrocytes, grid, placed, values, maps, file)
+        values, maps = with_uptake(config.astrocytes, placed, values, maps, file)
     lost = total_loss(values, reactions)
     transports = choose_transports(config, grid, values, reactions, maps)
     pairs = _pairs(config, grid, maps, spines, boutons, wiring.ids, file) if values else None

@@ -112,9 +112,9 @@ def _refuse_idle(name: str, key: str, gas: bool, arrays: dict[str, np.ndarray]) 
                          f"{key}.{name} at most", "remove it")
 
 
-def plain_maps(grid: Grid) -> Maps:
+def plain_maps(shape: tuple[int, ...]) -> Maps:
     """Maps of a medium without differences."""
-    one = jnp.ones(grid.shape)
+    one = jnp.ones(shape)
     return Maps(one, one, one)
 
 

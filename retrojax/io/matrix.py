@@ -102,7 +102,7 @@ def _soak(
     wider, slower = matrix_factors(density, section.swelling, section.easing)
     surface = given["sink_kind"] == "surface"
     if maps is None and (density.ndim or reached.ndim):
-        maps = plain_maps(grid)
+        maps = plain_maps(grid.shape)
     sink = 1 / wider if surface else np.ones_like(wider)
     if maps is not None:
         fraction, slower = np.asarray(maps.fraction) * wider, np.asarray(maps.tortuosity) * slower
@@ -147,7 +147,7 @@ def _drained(
             if name not in values:
                 raise InputError(f"{field}.loss.{name}", "no such messenger", ", ".join(values) or "none",
                                  proposal(name, list(values), "add it under messengers"))
-            old = maps.get(name, plain_maps(grid))
+            old = maps.get(name, plain_maps(grid.shape))
             drain = jnp.asarray(share * rate, float)
             maps[name] = Maps(old.fraction, old.tortuosity, old.sink, drain if old.drain is None else old.drain + drain)
     return values, maps
