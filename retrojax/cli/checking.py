@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -9,6 +10,7 @@ from retrojax.engine.reactions import MOST_PARTS
 from retrojax.engine.schedules import Lazy
 from retrojax.io.build import Plan, make_plan
 from retrojax.io.maps import free_medium
+from retrojax.io.matrix import filled
 from retrojax.io.parts import total_loss
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
@@ -23,6 +25,14 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
                   f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
     console.print(f"grid {' x '.join(map(str, plan.grid.shape))} voxels of {config.grid.spacing:g} um "
                   f"({plan.grid.n_voxels} voxels), {', '.join(plan.grid.boundary)}", highlight=False)
+    if plan.matrix is not None and config.grid.matrix is not None:
+        density, reached = (np.asarray(x) for x in (plan.matrix.density, plan.matrix.reached))
+        console.print(f"matrix: density {density.min():.3g} to {density.max():.3g}; enzymes get to "
+                      f"{100 * reached.mean():.3g} % of the box", highlight=False)
+    for number, region in enumerate(config.grid.regions):
+        share = 100 * filled(plan.grid, region, f"grid.regions.{number}").mean()
+        shape = f"{'hollow ' if region.hollow else ''}{'ball' if region.to is None else 'rod'}"
+        console.print(f"region {number}: a {shape}, {share:.3g} % of the box", highlight=False)
     if plan.pairs is not None:
         console.print(f"near field: {plan.pairs.spine.size:,} pairs of close neighbours, "
                       f"{plan.pairs.spine.size / max(plan.wiring.ids.size, 1):.3g} for each bouton, within "

@@ -65,11 +65,13 @@ class Maps(eqx.Module):
 
     - `fraction`: on its volume fraction, with a mean of 1. `tortuosity`: on its tortuosity, D* by its square.
     - `sink`: on the rates at which the fluid of a voxel loses it by its record, first-order and saturable.
+    - `drain`: rate of further loss in the voxel, of which nothing comes (blood vessels) [1/ms]; None for none.
     """
 
     fraction: Field
     tortuosity: Field
     sink: Field
+    drain: Field | None = None
 
 
 class Messenger(eqx.Module):
@@ -114,6 +116,35 @@ class Reaction(eqx.Module):
     rate: Scalar
     share: Scalar
     catalyst: int | None = eqx.field(static=True, default=None)
+
+
+class Soaked(NamedTuple):
+    """A messenger in the matrix: its number, whether a surface takes it up, and which kinds of sites are the matrix's.
+    """
+
+    messenger: int
+    surface: bool
+    sites: tuple[int, ...]
+
+
+class Matrix(eqx.Module):
+    """The matrix, and how far it is digested.
+
+    - `density`: relative to the intact neuropil; one number or a map, [X, Y, Z].
+    - `reached`: share of each voxel that enzymes get to; likewise.
+    - `swelling`, `easing`: as in `space.matrix_factors`.
+    - `digested`, `shed`: share of the matrix, and of its binding sites, that enzymes have removed where they get to; 0
+      to 1, more counts as 1.
+    - `soaked`: the messengers in it; static.
+    """
+
+    density: Float[Array, "..."]
+    reached: Float[Array, "..."]
+    swelling: Scalar
+    easing: Scalar
+    digested: Scalar
+    shed: Scalar
+    soaked: tuple[Soaked, ...] = eqx.field(static=True)
 
 
 class Sensor(eqx.Module):
@@ -168,7 +199,7 @@ class Model(eqx.Module):
     - `background`: input that every neuron receives besides; None for none.
     - `reactions`: between messengers. One that turns into another should stand before it: then what becomes of it in a
       step that both take is seen in that step.
-    - `astrocytes`: None for none.
+    - `astrocytes`: None for none. `matrix`: the extracellular one (`engine.matrix`); None if nothing digests it.
     """
 
     dt: Scalar
@@ -182,6 +213,7 @@ class Model(eqx.Module):
     background: AbstractBackground | None = None
     reactions: tuple[Reaction, ...] = ()
     astrocytes: Astrocytes | None = None
+    matrix: Matrix | None = None
 
 
 class Domains(eqx.Module):

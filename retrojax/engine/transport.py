@@ -82,6 +82,7 @@ def medium(messenger: Messenger, loss: Scalar) -> Medium:
     maps = messenger.maps
     assert maps is not None
     rate = jnp.maximum(loss - messenger.loss, 0.0) + jnp.minimum(messenger.loss, loss) * maps.sink
+    rate = rate if maps.drain is None else rate + maps.drain
     return Medium(maps.fraction, maps.tortuosity, rate, jnp.zeros(()))
 
 
@@ -125,6 +126,7 @@ def own_at(messenger: Messenger, own: PerRow, at: Callable[[Field], PerRow]) -> 
 def everywhere(messenger: Messenger, tonic: Scalar) -> PerRow:
     """The tonic source: on maps in proportion to what is lost in a voxel, so that its level is the same everywhere.
 
-    Exact where the messenger is lost by its record only; what is converted by reactions does not follow the map.
+    Exact where the messenger is lost by its record only; what is converted by reactions does not follow the map, and
+    near a vessel the level is lower.
     """
     return tonic if messenger.maps is None else tonic * messenger.maps.fraction * messenger.maps.sink

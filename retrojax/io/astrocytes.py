@@ -18,6 +18,7 @@ from retrojax.engine.astrocytes import resting_cells
 from retrojax.engine.model import Astrocytes, Domains, Maps, Model, Secretion, Sensor
 from retrojax.engine.schedules import AnyState, AnyTissue
 from retrojax.errors import InputError
+from retrojax.io.maps import plain_maps
 from retrojax.io.schema import AstrocyteSection
 from retrojax.parts.astrocyte import neighbour_table
 from retrojax.parts.choice import PartChoice, make_part
@@ -225,12 +226,12 @@ def with_uptake(
             raise InputError(field, given, "factors of 0 to 1e6", "give the uptake relative to the record's loss", file)
         factors = np.broadcast_to(factors, len(placed.centres))
         one = np.ones(placed.label.shape)
-        old = maps.get(name, Maps(*(jnp.asarray(one, float) for _ in range(3))))
+        old = maps.get(name, plain_maps(one.shape))
         sink = np.asarray(old.sink) * np.where(placed.label >= 0, factors[np.maximum(placed.label, 0)], 1.0)
         mean = float(sink.mean())
         values[name] = values[name] | {key: values[name][key] * mean for key in ("loss", "vmax")}
         relative = jnp.asarray(sink / mean if mean > 0 else one, float)
-        maps[name] = Maps(old.fraction, old.tortuosity, relative)
+        maps[name] = Maps(old.fraction, old.tortuosity, relative, old.drain)
     return values, maps
 
 

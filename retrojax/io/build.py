@@ -12,14 +12,15 @@ import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks, build_tissue, initial_state
 from retrojax.engine.lazy.assemble import Space, build_lazy, check_parts, plan_times
-from retrojax.engine.model import Clocks, Maps, Model, Reaction
+from retrojax.engine.model import Clocks, Maps, Matrix, Model, Reaction
 from retrojax.engine.reactions import in_order
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.engine.schedules import AnyState, AnyTissue, Clocked, Lazy, Schedule
 from retrojax.errors import InputError, naming_file
 from retrojax.io.astrocytes import Placed, astrocyte_sizes, place_astrocytes, with_uptake
 from retrojax.io.circuit import Cells, gather_cells, wire
-from retrojax.io.maps import check_stages, load_maps, mapped
+from retrojax.io.maps import check_room, load_maps, mapped
+from retrojax.io.matrix import in_matrix
 from retrojax.io.parts import (
     make_messengers,
     make_neurons,
@@ -77,7 +78,7 @@ class Plan:
     - `messengers`: numbers of each; `maps` of those in the extracellular space, as factors on the numbers.
     - `transports`: kind of transport of each, and why.
     - `synapse`: the plastic kind. `refused`: why it cannot run on the lazy schedule, or None.
-    - `astrocytes`: None for none.
+    - `astrocytes`: None for none. `matrix`: the extracellular one; None without messengers in it.
     - `pairs`: close neighbours; None where the grid alone stands for them.
     """
 
@@ -99,6 +100,7 @@ class Plan:
     pairs: Pairs | None
     sizes: Sizes
     astrocytes: Placed | None = None
+    matrix: Matrix | None = None
 
     @property
     def parts(self) -> dict[str, Split]:
@@ -153,7 +155,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     values = {name: messenger_values(config.messengers[name], file) for name in order}
     reactions = make_reactions(config.reactions, order, file)
     grid = _grid(config, np.concatenate([spines, boutons]))
-    values, maps = _mapped(config, grid, values)
+    values, maps, matrix = _mapped(config, grid, values)
     values = _carried(config, grid, values)
     clocks = build_clocks(config.dt, {name: v["step"] for name, v in values.items()}, config.slow_step, CHUNK_MS)
     placed = None
@@ -180,7 +182,7 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
     sizes = sizes if pairs is None else with_pairs(sizes, pairs.spine.size, near)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
-                maps, transports, reactions, near, pairs, sizes, placed)
+                maps, transports, reactions, near, pairs, sizes, placed, matrix)
 
 
 @naming
@@ -197,6 +199,7 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         reactions=plan.reactions,
         background=None if outside is None else PoissonBackground(outside.rate, outside.amplitude, config.dt),
         astrocytes=None if plan.astrocytes is None else plan.astrocytes.model,
+        matrix=plan.matrix,
     )
     tissue, state = _arrays(plan, model)
     ticks = config.duration / (config.dt * plan.clocks.steps)
@@ -273,7 +276,8 @@ def _pairs(
     if section.near_field == "own":
         return None
     if section.maps is not None or maps:
-        source = "grid.maps" if section.maps is not None else "astrocytes.uptake"
+        given = {"grid.maps": section.maps, "grid.matrix": section.matrix, "grid.regions": section.regions}
+        source = next((name for name, value in given.items() if value), "astrocytes.uptake")
         raise InputError("grid.near_field", "pairs", f"own, where {source} makes the medium differ between voxels",
                          f"leave out {source} or grid.near_field", file)
     number = count_pairs(grid, spines, boutons, within=section.pairs_within)
@@ -289,14 +293,15 @@ def _near_steps(grid: Grid, values: dict, loss: float, own: int, pairs: Pairs | 
 
 def _mapped(
     config: RunConfig, grid: Grid, values: dict[str, dict]
-) -> tuple[dict[str, dict], dict[str, Maps]]:
-    """Messengers in the medium of the config's maps, if it has any."""
-    if config.grid.maps is None:
-        return values, {}
-    values, maps = mapped(values, load_maps(config.grid.maps.file, grid, list(values)))
+) -> tuple[dict[str, dict], dict[str, Maps], Matrix | None]:
+    """Messengers in the medium of the config's maps, matrix and regions."""
+    maps: dict[str, Maps] = {}
+    if config.grid.maps is not None:
+        values, maps = mapped(values, load_maps(config.grid.maps.file, grid, list(values)))
+    values, maps, matrix = in_matrix(config, grid, values, maps)
     stages = {} if config.sleep is None else config.sleep.stages
-    check_stages(maps, {name: stage.volume_fraction for name, stage in stages.items() if stage.volume_fraction})
-    return values, maps
+    check_room(values, maps, {name: stage.volume_fraction for name, stage in stages.items() if stage.volume_fraction})
+    return values, maps, matrix
 
 
 def _carried(config: RunConfig, grid: Grid, values: dict[str, dict]) -> dict[str, dict]:

@@ -73,9 +73,14 @@ def _absolute(config: RunConfig, folder: Path) -> RunConfig:
     if config.sleep:
         update["sleep"] = config.sleep.model_copy(
             update={"hypnogram": found(config.sleep.hypnogram, "sleep.hypnogram")})
-    if config.grid.maps:
-        maps = config.grid.maps.model_copy(update={"file": found(config.grid.maps.file, "grid.maps.file")})
-        update["grid"] = config.grid.model_copy(update={"maps": maps})
+    grid = config.grid
+    if grid.maps:
+        maps = grid.maps.model_copy(update={"file": found(grid.maps.file, "grid.maps.file")})
+        grid = grid.model_copy(update={"maps": maps})
+    if grid.matrix and isinstance(grid.matrix.density, Path):
+        matrix = grid.matrix.model_copy(update={"density": found(grid.matrix.density, "grid.matrix.density")})
+        grid = grid.model_copy(update={"matrix": matrix})
+    update["grid"] = grid
     if config.astrocytes:
         given = {name: getattr(config.astrocytes, name) for name in ("positions", "domains")}
         files = {name: found(value, f"astrocytes.{name}") for name, value in given.items() if isinstance(value, Path)}

@@ -4,7 +4,8 @@
   `tortuosity.BDNF` is for that messenger alone and goes before the common map.
 - `loss`, `uptake`: optional factors on the loss of messengers whose record calls their sink `bulk` (chemistry in the
   fluid) or `surface` (uptake u per tissue volume, which the fluid feels as u/volume_fraction); 1 is the record's rate.
-  `loss.BDNF` or `uptake.dopamine` is for that messenger alone and goes before the common one.
+  `loss.BDNF` or `uptake.dopamine` is for that messenger alone and goes before the common one. Gases, which are not in
+  that space, follow a map of their own name only (`loss.NO`).
 """
 
 import zipfile
@@ -61,19 +62,25 @@ def _checked(field: str, values: np.ndarray, grid: Grid, low: float, high: float
 
 
 def mapped(values: dict[str, dict], arrays: dict[str, np.ndarray]) -> tuple[dict[str, dict], dict[str, Maps]]:
-    """Messengers with the maps' means as their numbers, and the maps as factors on those; gases are left as they are.
+    """Messengers with the maps' means as their numbers, and the maps as factors on those; of gases the loss alone.
 
     Sinks of the record keep what they mean: the rate of a surface is per tissue volume, u = loss x volume_fraction of
     the record. A volume fraction or tortuosity of the config or record gives way to the map's.
+
+    **Raises** `InputError` for a map of one messenger that does not act on it.
     """
     fraction = arrays["volume_fraction"]
     found, maps = {}, {}
     for name, given in values.items():
-        if given["space"] != "ecs":
+        gas = given["space"] != "ecs"
+        key = "uptake" if given["sink_kind"] == "surface" else "loss"
+        _refuse_idle(name, key, gas, arrays)
+        if gas:
             found[name] = given
+            if f"{key}.{name}" in arrays:
+                found[name], maps[name] = _lost(given, arrays[f"{key}.{name}"])
             continue
         tortuosity = arrays.get(f"tortuosity.{name}", arrays["tortuosity"])
-        key = "uptake" if given["sink_kind"] == "surface" else "loss"
         factor = arrays.get(f"{key}.{name}", arrays.get(key, np.ones_like(fraction)))
         sink = factor * given["volume_fraction"] / fraction if key == "uptake" else factor
         means = float(fraction.mean()), float(tortuosity.mean()), float(sink.mean())
@@ -85,14 +92,47 @@ def mapped(values: dict[str, dict], arrays: dict[str, np.ndarray]) -> tuple[dict
     return found, maps
 
 
+def _lost(given: dict, factor: np.ndarray) -> tuple[dict, Maps]:
+    """A gas whose loss alone differs between voxels: its numbers and maps."""
+    mean = float(factor.mean())
+    relative = factor / mean if mean > 0 else np.ones_like(factor)
+    one = jnp.ones(factor.shape)
+    return (given | {"loss": given["loss"] * mean, "vmax": given["vmax"] * mean},
+            Maps(one, one, jnp.asarray(relative, float)))
+
+
+def _refuse_idle(name: str, key: str, gas: bool, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a map of this messenger that would do nothing."""
+    other = "loss" if key == "uptake" else "uptake"
+    if f"{other}.{name}" in arrays:
+        raise InputError(f"grid.maps.file.{other}.{name}", f"no {other} to act on",
+                         f"{key}.{name}, as the sink_kind of the messenger says", f"call the map {key}.{name}")
+    if gas and f"tortuosity.{name}" in arrays:
+        raise InputError(f"grid.maps.file.tortuosity.{name}", "a gas, not hindered by the extracellular space",
+                         f"{key}.{name} at most", "remove it")
+
+
+def plain_maps(shape: tuple[int, ...]) -> Maps:
+    """Maps of a medium without differences."""
+    one = jnp.ones(shape)
+    return Maps(one, one, one)
+
+
 def free_medium(values: dict, maps: Maps) -> Medium:
     """The medium of one messenger relative to its D*, for `work_needed`."""
-    return Medium(maps.fraction, maps.tortuosity, values["loss"] * maps.sink, jnp.zeros(()))
+    rate = values["loss"] * maps.sink
+    return Medium(maps.fraction, maps.tortuosity, rate if maps.drain is None else rate + maps.drain, jnp.zeros(()))
 
 
-def check_stages(maps: dict[str, Maps], fractions: dict[str, float]) -> None:
-    """Refuse a sleep stage whose mean volume fraction would fill a voxel beyond the brim."""
+def check_room(values: dict[str, dict], maps: dict[str, Maps], fractions: dict[str, float]) -> None:
+    """Refuse a mean volume fraction, of a messenger or of sleep stages by name, that would fill a voxel beyond the
+    brim."""
     widest = max((float(jnp.max(m.fraction)) for m in maps.values()), default=0.0)
+    for name, v in values.items():
+        most = v["volume_fraction"] * (float(jnp.max(maps[name].fraction)) if name in maps else 1.0)
+        if most > 1 + 1e-6:
+            raise InputError(f"messengers.{name}.volume_fraction", f"{most:.3g} where there is least matrix",
+                             "at most 1", "lower it, or grid.matrix.swelling")
     for stage, fraction in fractions.items():
         if fraction * widest > 1:
             raise InputError(f"sleep.stages.{stage}.volume_fraction", f"{fraction:g}",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
+from retrojax.engine.matrix import digest
 from retrojax.engine.model import Clocks, Model
 from retrojax.errors import InputError
 from retrojax.io.hypnogram import load_hypnogram, stretch
@@ -61,7 +62,7 @@ class Patches:
                 model = eqx.tree_at(where, model, where(model) * factor)
         for one in self.doses:
             model = applied(model, one.drug, one.where, one.dose, one.course.at(tick))
-        return model
+        return model if model.matrix is None else digest(model)
 
 
 def make_patches(config: RunConfig, messengers: dict[str, dict], clocks: Clocks, model: Model, file: Path | None):

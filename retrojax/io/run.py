@@ -121,6 +121,8 @@ def inputs_fingerprint(config: RunConfig) -> str:
     files |= {config.drive.replay.spikes} if config.drive.replay else set()
     files |= {config.sleep.hypnogram} if config.sleep else set()
     files |= {config.grid.maps.file} if config.grid.maps else set()
+    if config.grid.matrix and isinstance(config.grid.matrix.density, Path):
+        files |= {config.grid.matrix.density}
     if config.astrocytes:
         given = (config.astrocytes.positions, config.astrocytes.domains)
         files |= {value for value in given if isinstance(value, Path)}

@@ -6,14 +6,12 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from retrojax.errors import InputError
+from retrojax.io.space_schema import GridSection, Length, Margin
 from retrojax.parts.choice import PartChoice, Section, quantity
 from retrojax.protocols.pharmacology import find_drug, read_dose
 
 Duration = quantity("ms", 1e-3, 1e12)
 Time = quantity("ms", 0.0, 1e12)
-Length = quantity("um", 1e-3, 1e5)
-Margin = quantity("um", 0.0, 1e5)
-Velocity = quantity("um/ms", -1.0, 1.0)
 Probability = quantity("1", 0.0, 1.0)
 Factor = quantity("1", 0.0, 1e6)
 
@@ -142,12 +140,6 @@ class ReactionSection(Section):
     share: Factor = 1.0
 
 
-class MapsSection(Section):
-    """Maps of the extracellular space: an `.npz` file of arrays with the shape of the grid (`retrojax.io.maps`)."""
-
-    file: Path
-
-
 class SensorSection(Section):
     """Production of IP3 by receptors of astrocytes for a messenger: rate c^hill / (half^hill + c^hill)."""
 
@@ -176,22 +168,6 @@ class AstrocyteSection(Section):
         [], description="a messenger, and parameters of the part `gliorelease`, of each gliotransmitter")
     uptake: dict[str, float | list[float]] = Field(
         {}, description="factor on the loss of a messenger inside domains, one or one per astrocyte")
-
-
-class GridSection(Section):
-    """The box: given by `shape` and `origin`, or else put around all sites with a margin."""
-
-    spacing: Length = 4.0
-    margin: Margin = 4.0
-    origin: tuple[float, float, float] | None = None
-    shape: tuple[int, int, int] | None = None
-    boundary: list[Literal["no-flux", "periodic", "absorbing"]] = ["no-flux", "no-flux", "no-flux"]
-    maps: MapsSection | None = None
-    flow: tuple[Velocity, Velocity, Velocity] | None = Field(
-        default=None, description="of the extracellular fluid along x, y, z, volume per area; none through walls")
-    near_field: Literal["own", "pairs"] = Field(
-        default="own", description="what a bouton sees at its true distance: its own spine, or close neighbours too")
-    pairs_within: int = Field(default=4, ge=1, le=8, description="voxels along each axis up to which they are close")
 
 
 class Stage(Section):

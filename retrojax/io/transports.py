@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 from retrojax.engine.model import Maps, Reaction
 from retrojax.engine.reactions import MOST_PARTS
 from retrojax.errors import InputError
@@ -32,7 +34,8 @@ def _choice(config: RunConfig, grid: Grid, name: str, v: dict[str, Any], loss: f
     found = regime(grid, v["diffusion"], loss, v["step"])
     if on_maps:
         if asked in ("local", "mean field"):
-            raise InputError(field, asked, "auto or grid on maps of the medium", "remove grid.maps, or take the grid")
+            raise InputError(field, asked, "auto or grid on maps of the medium",
+                             "leave out what makes the medium differ between voxels, or take the grid")
         return Regime("grid", found.reach, f"a reach of {found.reach:.3g} um on average; on maps it is the grid")
     needs_grid = {"flow": v["flow"] is not None, "binding": v["binding"],
                   "near_field: pairs": config.grid.near_field == "pairs"}
@@ -83,6 +86,8 @@ def _acts_on(target: str, name: str, ecs: bool) -> bool:
     words = target.split(".")
     if words[0] in ("reactions", "conversions"):
         return True
+    if words[0] == "matrix":
+        return ecs
     return (words[0] == "messengers" and (words[1] == name or (words[1] == "*" and ecs))
             and words[-1] in ("diffusion", "loss", "vmax", "volume_fraction"))
 
@@ -112,7 +117,7 @@ def split_parts(
             rate += v["loss"] * sink + sum(float(r.rate) for r in own if r.kind == "first")
         varies = bool(v["binding"]) or v["flow"] is not None or any(r.kind in ("catalysed", "second") for r in own)
         for site in v["binding"]:
-            rate += float(site.k_on * site.sites / v["volume_fraction"] + site.k_off + site.internalisation)
+            rate += float(jnp.max(site.k_on * site.sites / v["volume_fraction"] + site.k_off + site.internalisation))
         if rate > 0 or varies:
             found[name] = Split(min(int(saturable_steps(v["step"], rate, 1.0)), MOST_PARTS), varies)
     return found

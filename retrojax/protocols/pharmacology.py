@@ -9,12 +9,13 @@ import functools
 import math
 from collections.abc import Iterable
 from importlib import resources
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import equinox as eqx
 import yaml
 from pydantic import Field, model_validator
 
+from retrojax.engine.matrix import digest
 from retrojax.engine.model import Model
 from retrojax.engine.rows import Synapse
 from retrojax.errors import InputError
@@ -171,7 +172,9 @@ def treated(model: Anything, name: str, dose: float | int | str | None = None) -
     **Raises** `InputError` for an unknown drug, a dose that cannot be used, or a model that the drug cannot act on.
     """
     drug = find_drug(name)
-    return applied(model, drug, places(model, drug, name, "drug"), read_dose(name, dose, "dose"))
+    under = applied(model, drug, places(model, drug, name, "drug"), read_dose(name, dose, "dose"))
+    changed: Any = digest(under) if isinstance(under, Model) and under.matrix is not None else under
+    return changed
 
 
 class Course(NamedTuple):

@@ -20,7 +20,8 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     `synthesis.<messenger>.<parameter>` and `rules.<part or receptor>.<parameter>`; of a network also `inhibition`,
     `messengers.<name>.<diffusion, loss, volume_fraction, tonic, vmax or f_cis>`,
     `reactions.<number>.<rate or share>`, `astrocytes.calcium.<parameter>`, `astrocytes.junctions.F`,
-    `astrocytes.senses.<messenger>.rate` and `astrocytes.releases.<messenger>.G_T`.
+    `astrocytes.senses.<messenger>.rate`, `astrocytes.releases.<messenger>.G_T`, and `matrix.digested` and
+    `matrix.shed`, the shares of the matrix and of its binding sites that are gone.
     """
     if isinstance(model, Synapse):
         return _of_rules(model, lambda s: s)
@@ -38,6 +39,8 @@ def targets(model: Model | Synapse) -> dict[str, Place]:
     for place in range(len(model.reactions)):
         found[f"reactions.{place}.rate"] = lambda m, i=place: m.reactions[i].rate
         found[f"reactions.{place}.share"] = lambda m, i=place: m.reactions[i].share
+    if model.matrix is not None:
+        found |= {"matrix.digested": lambda m: m.matrix.digested, "matrix.shed": lambda m: m.matrix.shed}
     return found | _of_astrocytes(model) | _of_rules(model.synapse, lambda m: m.synapse)
 
 

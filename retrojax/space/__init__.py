@@ -39,8 +39,6 @@ from retrojax.space.diffusion import (
 from retrojax.space.domains import (
     domain_of as domain_of,
     domains as domains,
-    matrix_binding as matrix_binding,
-    matrix_medium as matrix_medium,
     scatter_centres as scatter_centres,
     touching as touching,
     voxels_of as voxels_of,
@@ -74,6 +72,7 @@ from retrojax.space.maps_step import (
     plan_maps as plan_maps,
     work_needed as work_needed,
 )
+from retrojax.space.matrix import checked_density as checked_density, matrix_factors as matrix_factors
 from retrojax.space.near_field import (
     correction_kernel as correction_kernel,
     offset_class as offset_class,
@@ -90,6 +89,7 @@ from retrojax.space.pairs import (
     pair_steps as pair_steps,
     renumbered as renumbered,
 )
+from retrojax.space.regions import covered as covered
 from retrojax.space.saturable import (
     advance_saturable as advance_saturable,
     michaelis_menten as michaelis_menten,
@@ -109,11 +109,11 @@ from retrojax.space.sources import ball as ball, hollow_sphere as hollow_sphere,
 __all__ = [
     "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime", "Sites",
     "advance", "advance_binding", "advance_flow", "advance_local", "advance_maps", "advance_mean", "advance_saturable",
-    "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind", "choose",
-    "correction_kernel", "count_pairs", "deposit", "domain_of", "domains", "exposure_gain", "exposure_local",
-    "find_pairs", "fixed_scale", "flow_steps", "from_fixed", "from_modes", "from_neighbours", "hollow_sphere",
-    "hollow_sphere_burst", "instantaneous_line", "instantaneous_plane", "instantaneous_point", "limit_kernel",
-    "limit_steps", "line", "line_steady", "matrix_binding", "matrix_medium", "michaelis_menten", "near_walls",
+    "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind", "checked_density",
+    "choose", "correction_kernel", "count_pairs", "covered", "deposit", "domain_of", "domains", "exposure_gain",
+    "exposure_local", "find_pairs", "fixed_scale", "flow_steps", "from_fixed", "from_modes", "from_neighbours",
+    "hollow_sphere", "hollow_sphere_burst", "instantaneous_line", "instantaneous_plane", "instantaneous_point",
+    "limit_kernel", "limit_steps", "line", "line_steady", "matrix_factors", "michaelis_menten", "near_walls",
     "offset_class", "own_spine", "pair_kernel", "pair_steps", "plan", "plan_maps", "plane_steady", "point_response",
     "point_steady", "quadratic", "reach_of", "regime", "relax", "renumbered", "rescale", "sample", "saturable_steps",
     "scatter_centres", "shell", "shell_steady", "steps_needed", "to_fixed", "to_modes", "wall_warning", "work_needed",

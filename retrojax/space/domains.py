@@ -7,15 +7,11 @@ References: Bushong, Martone, Jones & Ellisman (2002) J Neurosci 22:183-192 (sep
 Comput Surv 23:345-405 (Voronoi diagrams).
 """
 
-import math
-
 import numpy as np
 from jaxtyping import Float, Int, Real
 
 from retrojax.errors import InputError
-from retrojax.space.binding import Binding
 from retrojax.space.grid import Grid
-from retrojax.space.maps import Medium
 
 _CHUNK = 2**22
 _TRIES = 2000
@@ -98,46 +94,6 @@ def voxels_of(label: Int[np.ndarray, "X Y Z"], count: int) -> Int[np.ndarray, "A
     return table
 
 
-def matrix_medium(
-    grid: Grid,
-    density: Real[np.ndarray, "X Y Z"],
-    fraction: float = 0.2,
-    tortuosity: float = 1.6,
-    swelling: float = 0.05,
-    easing: float = 0.05,
-    loss: float = 0.0,
-    uptake: float = 0.0,
-) -> Medium:
-    """The medium where the extracellular matrix has a given density (perineuronal nets above 1, digested below).
-
-        alpha = alpha_0 (1 + swelling (1 - density)),      lambda = lambda_0 (1 - easing (1 - density))
-
-    **Arguments**
-
-    - `density`: relative to the intact neuropil, 0 <= density <= 10, [X, Y, Z].
-    - `fraction`, `tortuosity`: alpha_0 and lambda_0 at density 1 (Sykova & Nicholson 2008: 0.20, 1.6).
-    - `swelling`, `easing`: relative change of alpha and lambda when all matrix is digested: +5 % and -5 %, unverified
-      (range 0 to 0.15).
-    - `loss`, `uptake`: as in `Medium` [1/ms].
-
-    **Raises** `InputError` naming the map and voxel, where the density or a result is out of range.
-
-    References: Sykova & Nicholson (2008) Physiol Rev 88:1277-1340.
-    """
-    checked = _checked_density(density)
-    return Medium.build(grid, fraction * (1 + swelling * (1 - checked)), tortuosity * (1 - easing * (1 - checked)),
-                        loss, uptake)
-
-
-def matrix_binding(density: Real[np.ndarray, "X Y Z"], binding: Binding) -> Binding:
-    """Sites of the matrix (heparan sulphate): `binding` at density 1, in proportion to the density elsewhere.
-
-    **Arguments** as for `matrix_medium`; `binding.sites` [nM per tissue volume] may itself be a map.
-    """
-    return Binding(binding.sites * _checked_density(density), binding.k_on, binding.k_off, binding.internalisation,
-                   binding.recycling)
-
-
 def _squared(grid: Grid, positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Squared distances [um^2], [S, A], the shortest way round a periodic axis."""
     total = np.zeros((len(positions), len(centres)))
@@ -149,13 +105,3 @@ def _squared(grid: Grid, positions: np.ndarray, centres: np.ndarray) -> np.ndarr
         total += apart**2
     return total
 
-
-def _checked_density(density: np.ndarray) -> np.ndarray:
-    density = np.asarray(density, float)
-    wrong = np.flatnonzero(~((density >= 0) & (density <= 10)))
-    if wrong.size:
-        place = ", ".join(map(str, np.unravel_index(wrong[0], density.shape)))
-        value = density.flat[wrong[0]]
-        raise InputError(f"matrix.density[{place}]", f"{value:g}" if math.isfinite(value) else str(value), "0 to 10",
-                         "give the density relative to the intact neuropil")
-    return density

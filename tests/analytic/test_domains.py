@@ -1,16 +1,13 @@
-"""Astrocyte domains against geometry known by hand, and maps from the density of the matrix."""
+"""Astrocyte domains against geometry known by hand."""
 
 import numpy as np
 import pytest
 
 from retrojax.errors import InputError
 from retrojax.space import (
-    Binding,
     Grid,
     domain_of,
     domains,
-    matrix_binding,
-    matrix_medium,
     scatter_centres,
     touching,
     voxels_of,
@@ -47,22 +44,10 @@ def test_every_voxel_and_site_belongs_to_its_nearest_centre():
     np.testing.assert_array_equal(centres, scatter_centres(grid, 9, np.random.default_rng(3), apart=6.0))
 
 
-def test_digestion_of_the_matrix_widens_the_space_and_frees_the_messenger():
-    grid = Grid((3, 1, 1), (1.0, 1.0, 1.0))
-    density = np.array([0.0, 1.0, 2.0]).reshape(grid.shape)
-    medium = matrix_medium(grid, density, loss=1e-3)
-    np.testing.assert_allclose(np.ravel(medium.fraction), [0.21, 0.2, 0.19], rtol=1e-6)
-    np.testing.assert_allclose(np.ravel(medium.tortuosity), [1.52, 1.6, 1.68], rtol=1e-6)
-    sites = matrix_binding(density, Binding.build(50.0, 1e-4, 1e-3)).sites
-    np.testing.assert_allclose(np.ravel(sites), [0.0, 50.0, 100.0])
-
-
 def test_what_is_refused():
     grid = Grid((3, 1, 1), (1.0, 1.0, 1.0))
     with pytest.raises(InputError, match="astrocytes.apart = '5 um' .*only 1 did"):
         scatter_centres(grid, 3, np.random.default_rng(0), apart=5.0)
-    with pytest.raises(InputError, match=r"matrix.density\[1, 0, 0\] = 'nan'"):
-        matrix_medium(grid, np.array([1.0, np.nan, 1.0]).reshape(grid.shape))
     with pytest.raises(InputError, match="astrocytes = 'no centre'"):
         domain_of(grid, np.zeros((0, 3)), np.zeros((1, 3)))
 

@@ -136,6 +136,29 @@ def test_check_tells_the_work_of_maps(config):
     assert "BDNF: maps of the medium, 1 part of at most" in result.output
 
 
+def test_a_gas_follows_the_map_of_its_own_name_only(config_file, tmp_path):
+    shape = ["sleep=null", "grid.spacing=40 um"]
+    plain = make_plan(load_config(config_file, shape), config_file)
+    rng = np.random.default_rng(2)
+    size = plain.grid.shape
+    file, factor = tmp_path / "tissue.npz", rng.uniform(0.5, 4.0, size)
+    tissue = {"volume_fraction": np.full(size, 0.2), "tortuosity": np.full(size, 1.6), "loss": np.full(size, 3.0)}
+    for own in ({}, {"loss.NO": factor}):
+        np.savez(file, **(tissue | own))
+        plan = make_plan(load_config(config_file, [*shape, f"grid.maps={{file: {file}}}"]), config_file)
+        found, record = plan.messengers["NO"], plain.messengers["NO"]
+        assert ("NO" in plan.maps) == bool(own)
+        if own:
+            np.testing.assert_allclose(found["loss"] * plan.maps["NO"].sink, record["loss"] * factor, rtol=1e-6)
+            assert found["diffusion"] == record["diffusion"]
+        else:
+            assert found == record
+    for idle, text in (("uptake.NO", "call the map loss.NO"), ("tortuosity.NO", "a gas")):
+        np.savez(file, **(tissue | {idle: np.full(size, 2.0)}))
+        with pytest.raises(InputError, match=text):
+            make_plan(load_config(config_file, [*shape, f"grid.maps={{file: {file}}}"]), config_file)
+
+
 @pytest.mark.parametrize(("change", "text"), [
     ({"volume_fraction": np.full((2, 2, 2), 0.2)}, r"one value per voxel of the grid"),
     ({"volume_fraction": np.full(SHAPE, 1.2)}, r"volume_fraction\[0, 0, 0\] = '1.2' cannot be used.*0.01 to 1"),
