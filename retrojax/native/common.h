@@ -23,7 +23,7 @@ static inline XLA_FFI_Buffer *output(Frame *f, int k) { return (XLA_FFI_Buffer *
 
 // XLA asks every handler once which version it was compiled against; such a call carries no arguments.
 static inline int is_query(Frame *f) {
-  XLA_FFI_Extension_Base *e = f->extension_start;
+  __typeof__(f->extension_start) e = f->extension_start;  // a type of another name from JAX 0.11 on
   if (!e || e->type != XLA_FFI_Extension_Metadata) return 0;
   XLA_FFI_Metadata *m = ((XLA_FFI_Metadata_Extension *)e)->metadata;
   m->api_version.major_version = XLA_FFI_API_MAJOR;

@@ -1,5 +1,8 @@
 """Native moves of the field clock against what plain NumPy gives, to the bit, in sizes of one part and of several."""
 
+import os
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +11,19 @@ import pytest
 from retrojax import native
 from retrojax.engine.lazy.field import lift, lower
 
-pytestmark = pytest.mark.skipif(not native.ready(), reason=native.status())
+needs_native = pytest.mark.skipif(not native.ready(), reason=native.status())
 
 SIZES = {"one row": (1, 3, 16), "odd": (37, 5, 48), "parts": (2311, 7, 112)}
 
 
+@pytest.mark.skipif(
+    os.environ.get("RETROJAX_NATIVE") == "0" or not any(map(shutil.which, ("cc", "gcc", "clang"))),
+    reason="native code is turned off, or there is no C compiler")
+def test_native_code_builds_with_the_headers_of_this_version_of_jax():
+    assert native.status() == ""  # tests that need it would be skipped, and networks slow, without anyone noticing
+
+
+@needs_native
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_channels_come_out_and_go_back_to_the_bit(size, dtype, x64):
@@ -33,6 +44,7 @@ def test_channels_come_out_and_go_back_to_the_bit(size, dtype, x64):
         assert np.asarray(got).tobytes() == np.ascontiguousarray(want).tobytes()
 
 
+@needs_native
 @pytest.mark.parametrize("voxels", [1, 513, 40_000])
 @pytest.mark.parametrize("shape", [(1, 16), (900, 112)])
 def test_a_deposit_is_the_sum_over_each_voxel_whatever_the_parts(voxels, shape):
