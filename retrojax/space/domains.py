@@ -104,4 +104,3 @@ def _squared(grid: Grid, positions: np.ndarray, centres: np.ndarray) -> np.ndarr
             apart = np.minimum(apart, size - apart)
         total += apart**2
     return total
-

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from retrojax.space.grid import Grid
-
-Place = tuple[float, float, float]
+from retrojax.space.sources import Place
 
 
 def covered(

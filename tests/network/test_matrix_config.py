@@ -62,6 +62,31 @@ def test_a_vessel_takes_away_what_comes_near(config_file):
     assert drain.ravel()[np.argmin(level)] == drain.max() and level[drain > 0.01].max() < level[drain == 0].min()
 
 
+def test_a_map_of_density_moves_volume_tortuosity_and_sites(config_file, tmp_path):
+    site = 'messengers.2-AG.binding={HSPG: {sites: "50 nM", on_rate: "1e-4 1/(nM*ms)", off_rate: "1e-3 1/ms"}}'
+    plain = _built(config_file, site)
+    shape = plain.plan.grid.shape
+    density = np.random.default_rng(4).uniform(0.0, 2.0, shape)
+    file = tmp_path / "density.npy"
+    np.save(file, density)
+    drug = DRUG.replace("chondroitinase ABC", "heparinase")
+    simulation = _built(config_file, site, f"grid.matrix={{density: {file}}}", drug)
+    of = lambda model: next(m for m in model.messengers if m.name == "2-AG")  # noqa: E731
+    before, found, freed = of(plain.model), of(simulation.model_at(0)), of(simulation.model_at(simulation.end - 1))
+    np.testing.assert_allclose(room(found), before.volume_fraction * (1 + 0.05 * (1 - density)), rtol=1e-5)
+    hindrance = found.maps.tortuosity / np.sqrt(found.diffusion)
+    np.testing.assert_allclose(hindrance * np.sqrt(before.diffusion), 1 - 0.05 * (1 - density), rtol=1e-5)
+    np.testing.assert_allclose(found.binding[0].sites, before.binding[0].sites * density, rtol=1e-5)
+    np.testing.assert_allclose(freed.binding[0].sites, 0 * density, atol=1e-6)
+    density[1, 0, 0] = np.nan
+    np.save(file, density)
+    with pytest.raises(InputError, match=r"grid.matrix.density\[1, 0, 0\] = 'nan'"):
+        _built(config_file, f"grid.matrix={{density: {file}}}")
+    np.save(file, density[1:])
+    with pytest.raises(InputError, match="one per voxel of the grid"):
+        _built(config_file, f"grid.matrix={{density: {file}}}")
+
+
 def test_steady_level_beside_a_wall_that_drains(x64):
     """D c'' = (k + drain) c - s between no-flux ends: a cosh on each side, alike in value and flux where they meet."""
     diffusion, loss, drain, source, wide, deep, count = 0.8, 1e-3, 0.05, 2.0, 30.0, 10.0, 160
