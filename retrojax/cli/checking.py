@@ -8,10 +8,10 @@ from rich.table import Table
 
 from retrojax.engine.reactions import MOST_PARTS
 from retrojax.engine.schedules import Lazy
-from retrojax.io.build import Plan, make_plan
 from retrojax.io.maps import free_medium
 from retrojax.io.matrix import filled
 from retrojax.io.parts import total_loss
+from retrojax.io.plan import Plan, make_plan
 from retrojax.io.schema import ReactionSection, RunConfig
 from retrojax.io.sizes import available, fitting
 from retrojax.space import reach_of, wall_warning, work_needed

@@ -7,10 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.model import Clocks, Inputs, Model, NetworkState, Tissue
 from retrojax.engine.near import resting_cis
-from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_made, resting_release
+from retrojax.engine.reactions import no_pending
+from retrojax.engine.resting import (
+    resting_bound,
+    resting_fields,
+    resting_levels,
+    resting_made,
+    resting_release,
+    settle_receptors,
+)
 from retrojax.engine.rows import init_state, pack
 from retrojax.errors import InputError
 from retrojax.space import Grid, Pairs, Sites, fixed_scale, offset_class, sample

@@ -1,27 +1,22 @@
 """The field step: synthesis, deposit, diffusion, sampling, receptors - for one messenger at its own clock."""
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
 
 from retrojax.engine.kernel import apply_changes, modulated
 from retrojax.engine.model import Model, NetworkState, Tissue
 from retrojax.engine.near import NearPlan, direct, near_amount, plan_near, released, step_cis
 from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transport
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
-from retrojax.engine.transport import TransportPlan, own_at, room, room_at
+from retrojax.engine.transport import TransportPlan, own_at, room_at
 from retrojax.errors import ErrorBit
 from retrojax.space import deposit, from_fixed, sample, to_fixed
-from retrojax.types import Field, PerRow, Rows, Scalar
+from retrojax.types import PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
-
-BALANCE_MS = 1e7
-"""Time in which receptors come into balance with what is there at rest [ms]."""
 
 
 class FieldPlan(NamedTuple):
@@ -96,26 +91,6 @@ def slow_change(synapse: Synapse, state: SynapseState, elapsed: Scalar) -> Synap
         for number, (rule, s) in enumerate(zip(modulated(synapse, state).rules, state.rules, strict=True))
     ]
     return apply_changes(synapse, state, [entry for entry in asked if entry[2] is not None])
-
-
-def settle_receptors(
-    model: Model, state: SynapseState, fields: tuple[Field, ...], at_boutons: Callable[[Field], PerRow]
-) -> SynapseState:
-    """Synapses whose receptors are in balance with the messengers that are there at rest; host only."""
-    for messenger, field in zip(model.messengers, fields, strict=True):
-        if float(jnp.max(field)) > 0:
-            conc = jnp.maximum(at_boutons(field), 0.0) / room_at(messenger, at_boutons)
-            state = sense(model.synapse, state, messenger.name, conc, jnp.asarray(BALANCE_MS))
-    return state
-
-
-def resting_levels(model: Model, fields: tuple[Field, ...]) -> Float[jax.Array, "M 3"]:
-    """Concentrations at the start [nM]: the mean over the box for the mean at boutons, and the largest anywhere."""
-    rows = []
-    for m, f in zip(model.messengers, fields, strict=True):
-        mean = jnp.mean(f) / m.volume_fraction
-        rows.append(jnp.stack([mean, mean, jnp.max(f / room(m))]))
-    return jnp.stack(rows) if rows else jnp.zeros((0, 3))
 
 
 def emit(synapse: Synapse, state: SynapseState, name: str, elapsed: Scalar) -> tuple[SynapseState, PerRow]:

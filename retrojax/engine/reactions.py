@@ -7,17 +7,14 @@ converted is exact; of its product, only the time course *within* a step is repl
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int
 
 from retrojax.engine.model import Messenger, Model, Reaction
 from retrojax.engine.transport import TransportPlan, everywhere, make_plan, room, spread, spread_with_exposure
 from retrojax.numerics import phi1
 from retrojax.space import (
-    Binding,
     Bound,
     Grid,
     advance_flow,
@@ -29,7 +26,6 @@ from retrojax.space import (
     saturable_steps,
 )
 from retrojax.types import Field, Scalar
-from retrojax.units import MOLECULES_PER_NM_UM3
 
 MOST_PARTS = 1024
 """Parts of a field step at most."""
@@ -208,81 +204,6 @@ def saturated(messenger: Messenger, field: Field, elapsed: Scalar) -> Field:
         vmax = vmax * messenger.maps.sink
     left = michaelis_menten(jnp.maximum(field, 0.0) / inside, vmax * elapsed, messenger.saturable.km)
     return jnp.where(field > 0, left * inside, field)
-
-
-def resting_made(model: Model, which: int, count: int) -> np.ndarray:
-    """What each of `count` spines makes of messenger number `which` at rest [molecules/ms]; host only."""
-    rates = [rule.resting() for rule in model.synapse.rules if rule.makes == model.messengers[which].name]
-    return sum((np.broadcast_to(np.asarray(rate, float), count) for rate in rates if rate is not None),
-               start=np.zeros(count))
-
-
-def resting_release(model: Model, which: int, count: int) -> np.ndarray:
-    """What each of them releases into the medium [molecules/ms]; host only."""
-    made, cis = resting_made(model, which, count), model.messengers[which].cis
-    return made if cis is None else made * (1 - float(cis.fraction))
-
-
-def resting_fields(model: Model, grid: Grid, spines: Int[np.ndarray, " S"]) -> tuple[Field, ...]:
-    """Fields [nM] that tonic sources and what spines release at rest keep up, where a run starts; host only.
-
-    **Arguments**
-
-    - `spines`: voxel of every synapse, in the model's order.
-
-    Exact for transport, first-order loss and conversion. Michaelis-Menten loss is taken at the messenger's tonic level,
-    which is exact where that level is uniform; reactions of second order and internalisation are left out. A messenger
-    without first-order loss starts at 0.
-    """
-    volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
-    sources, fields = [], []
-    for which in range(len(model.messengers)):
-        per_voxel = np.bincount(spines, resting_release(model, which, spines.size), grid.n_voxels)
-        sources.append(jnp.asarray(per_voxel.reshape(grid.shape) / volume, float))
-    for which, messenger in enumerate(model.messengers):
-        loss = first_order_loss(model, which)
-        if messenger.saturable is not None:
-            loss = loss + messenger.saturable.vmax / (messenger.saturable.km + messenger.saturable.level)
-        source = sources[which]
-        if messenger.tonic is not None:
-            source = source + everywhere(messenger, messenger.tonic)
-        field = _settled(messenger, grid, loss, source)
-        fields.append(field)
-        for r in model.reactions:
-            if r.source == which and r.product is not None and r.kind in ("loss", "first"):
-                rate = r.rate if r.kind == "first" else loss - first_order_loss(model, which) + messenger.loss
-                if r.kind == "loss" and messenger.maps is not None:
-                    rate = rate * messenger.maps.sink
-                sources[r.product] = sources[r.product] + r.share * rate * field
-    return tuple(fields)
-
-
-def resting_bound(model: Model, fields: tuple[Field, ...]) -> tuple[tuple[Bound, ...], ...]:
-    """What sites hold of each messenger in balance with its field [nM], where a run starts; host only.
-
-        b = k_on c (B - i) / (k_on c + k_off + k_int),    i = k_int b / k_rec
-
-    A site that takes up and never returns would all be inside at rest; it starts with none inside.
-    """
-    def held(messenger: Messenger, field: Field, site: Binding) -> Bound:
-        grip, back = site.k_on * field / room(messenger), site.recycling > 0
-        inside = jnp.where(back, site.internalisation / jnp.where(back, site.recycling, 1), 0)
-        complexes = grip * site.sites / (grip * (1 + inside) + site.k_off + site.internalisation)
-        return Bound(complexes, inside * complexes)
-
-    return tuple(tuple(held(m, f, site) for site in m.binding) for m, f in zip(model.messengers, fields, strict=True))
-
-
-def _settled(messenger: Messenger, grid: Grid, loss: Scalar, source: Field) -> Field:
-    """The field that a source keeps up, or 0 without a source or loss; host only."""
-    nothing = jnp.zeros(grid.shape)
-    if not float(loss) > 0 or not float(jnp.max(source)) > 0:
-        return nothing
-    if messenger.saturable is not None:  # its loss follows the map like the first-order one of the record
-        more = messenger.saturable.vmax / (messenger.saturable.km + messenger.saturable.level)
-        messenger = eqx.tree_at(lambda m: m.loss, messenger, messenger.loss + more)
-    # after 100 time constants nothing is left of the start
-    return spread(make_plan(messenger, grid, loss, 100.0 / loss, False), nothing, source)
 
 
 def in_order(reactions: list[tuple[str, str | None]], names: list[str]) -> list[str]:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg import expm
 
 from retrojax.engine.model import Messenger, Model, Reaction, Saturable
-from retrojax.engine.reactions import Pools, in_order, no_pending, plan_transport, resting_fields, transport
+from retrojax.engine.reactions import Pools, in_order, no_pending, plan_transport, transport
+from retrojax.engine.resting import resting_fields
 from retrojax.engine.rows import Synapse
 from retrojax.numerics import phi2
 from retrojax.parts import DeltaLIF, SilentSpine, TsodyksMarkram

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.model import Maps, Messenger, Model, Saturable
-from retrojax.engine.reactions import Pools, no_pending, plan_transport, resting_bound, transport
+from retrojax.engine.reactions import Pools, no_pending, plan_transport, transport
+from retrojax.engine.resting import resting_bound
 from retrojax.engine.rows import Synapse
 from retrojax.parts import DeltaLIF, SilentSpine, TsodyksMarkram
 from retrojax.parts.drive import Poisson

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from retrojax.errors import InputError
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 
 SHIPPED = Path(__file__).parents[2] / "configs"
 EDGES = "quickstart/network/internal_internal_edges.h5"

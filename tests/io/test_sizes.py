@@ -12,8 +12,9 @@ from rich.console import Console
 from retrojax.cli.checking import print_check
 from retrojax.errors import InputError
 from retrojax.io import sizes
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 from retrojax.io.sizes import fitting
 
 WORKING = ("spike record of a chunk", "fixed synapses' input in units", "one pass over rows",

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from retrojax.cli.main import app
 from retrojax.errors import InputError
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.checkpoint import Checkpoints
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 from retrojax.io.results import Recorder
 
 TICKS = 20

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from retrojax.cli.main import app
 from retrojax.errors import InputError
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 
 TICKS = 4
 GATE = {"model": "hill_synthesis", "rate": "70 molecules/s", "half_activation": "1 uM", "hill": 2, "tau": "50 ms",

@@ -11,8 +11,9 @@ from retrojax.engine.model import Maps, Messenger, Saturable
 from retrojax.engine.reactions import saturated
 from retrojax.engine.transport import room
 from retrojax.errors import InputError
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 
 SHAPE, TICKS = (6, 5, 4), 4
 MESSENGERS = {

@@ -21,8 +21,8 @@ from retrojax.engine.model import Clocks, Messenger, Model
 from retrojax.engine.rows import Synapse, unpack
 from retrojax.engine.schedules import Clocked, Lazy
 from retrojax.errors import InputError
-from retrojax.io.build import make_plan
 from retrojax.io.config import load_config
+from retrojax.io.plan import make_plan
 from retrojax.parts import ConstitutiveSynthesis, DeltaLIF, SilentSpine, TsodyksMarkram
 from retrojax.parts.base import AbstractRule
 from retrojax.parts.drive import Poisson

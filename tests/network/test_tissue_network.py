@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from retrojax.cli.main import app
 from retrojax.errors import InputError
-from retrojax.io.build import build, make_plan
+from retrojax.io.build import build
 from retrojax.io.config import load_config
 from retrojax.io.patches import Patches
+from retrojax.io.plan import make_plan
 from retrojax.io.run import resume_run, start_run
 from retrojax.io.schema import Stage
 

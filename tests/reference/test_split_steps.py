@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 
 from retrojax.engine.model import Maps, Messenger, Model, Reaction, Saturable
-from retrojax.engine.reactions import (
-    MOST_PARTS,
-    Pools,
-    is_split,
-    no_pending,
-    parts_needed,
-    plan_transport,
-    resting_bound,
-    resting_fields,
-    transport,
-)
+from retrojax.engine.reactions import MOST_PARTS, Pools, is_split, no_pending, parts_needed, plan_transport, transport
+from retrojax.engine.resting import resting_bound, resting_fields
 from retrojax.engine.rows import Synapse
 from retrojax.parts import DeltaLIF, SilentSpine, TsodyksMarkram
 from retrojax.parts.drive import Poisson

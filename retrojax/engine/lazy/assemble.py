@@ -11,14 +11,21 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrojax.engine.assemble import SMALLEST, Wiring, check_delays
-from retrojax.engine.field_step import resting_levels, settle_receptors
 from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
 from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
 from retrojax.engine.lazy.wiring import FREE, Blocks, lay_out, spread
 from retrojax.engine.model import Clocks, Model
 from retrojax.engine.near import resting_cis
-from retrojax.engine.reactions import no_pending, resting_bound, resting_fields, resting_made, resting_release
+from retrojax.engine.reactions import no_pending
+from retrojax.engine.resting import (
+    resting_bound,
+    resting_fields,
+    resting_levels,
+    resting_made,
+    resting_release,
+    settle_receptors,
+)
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError
 from retrojax.space import Grid, Pairs, fixed_scale, offset_class, renumbered
