@@ -12,6 +12,7 @@ from retrojax.fit.maximise import (
     least_squares_likelihood as least_squares_likelihood,
     maximise as maximise,
 )
+from retrojax.fit.network import NetworkOutcome as NetworkOutcome
 from retrojax.fit.population_posterior import (
     PopulationPosterior as PopulationPosterior,
     sample_population as sample_population,
@@ -31,8 +32,9 @@ from retrojax.fit.stochastic import (
 )
 
 __all__ = [
-    "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "PairOutcome", "Parameter",
-    "PlasticityRegressor", "Population", "PopulationPosterior", "Problem", "Saved", "Spec", "Transform", "build",
-    "compare", "descend", "fit", "fit_config", "fit_population", "least_squares_likelihood", "likelihoods", "maximise",
-    "profile", "report_descent", "report_from_json", "sample_population", "sample_posterior", "start_descent",
+    "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "NetworkOutcome",
+    "PairOutcome", "Parameter", "PlasticityRegressor", "Population", "PopulationPosterior", "Problem", "Saved",
+    "Spec", "Transform", "build", "compare", "descend", "fit", "fit_config", "fit_population",
+    "least_squares_likelihood", "likelihoods", "maximise", "profile", "report_descent", "report_from_json",
+    "sample_population", "sample_posterior", "start_descent",
 ]

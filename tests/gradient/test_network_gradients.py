@@ -3,6 +3,7 @@
 Four sources, three neurons, twelve synapses in a box of 4 x 4 x 4 voxels; clocked, with field steps every 5 ms.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,8 @@ from retrojax.engine.given import run_given
 from retrojax.engine.model import Clocks, Maps, Messenger, Model, Saturable
 from retrojax.engine.network import run_chunk
 from retrojax.engine.rows import Synapse, unpack
+from retrojax.errors import InputError
+from retrojax.fit import NetworkOutcome
 from retrojax.parts import DeltaLIF, HillSynthesis, MessengerFacilitation, TsodyksMarkram, calcium_rule
 from retrojax.parts.drive import Replay
 from retrojax.space import Grid
@@ -73,6 +76,26 @@ def test_given_spikes_repeat_the_run(recorded):
         np.testing.assert_allclose(again.fields[0], final.fields[0], rtol=1e-5)
         assert int(again.tick) == int(final.tick) == TICKS
         assert float(final.levels[0, 1]) > 5.0
+
+
+def test_outcome_of_a_recording_shows_every_synapse_at_every_reading(recorded):
+    tissue, start, _, fired = recorded
+    with jax.enable_x64(True):
+        model = cluster(U)
+        outcome = NetworkOutcome(tissue, start, fired.reshape(2, TICKS // 2, STEPS, -1), CLOCKS)
+        shown = np.asarray(eqx.filter_jit(outcome)(model)).reshape(2, COUNT)
+        final = run_given(model, tissue, start, CLOCKS, fired)
+        factor = unpack(model.synapse, final.rows).rules[2].on_p
+    np.testing.assert_allclose(shown[1], factor, rtol=1e-12)
+    assert np.all(shown[1] > shown[0]) and np.all(shown[0] > 1)
+
+
+def test_outcome_refuses_a_recording_of_another_network(recorded):
+    tissue, start, _, fired = recorded
+    with pytest.raises(InputError, match="fired.*5 steps of a tick, 7 neurons"):
+        NetworkOutcome(tissue, start, fired[None, ..., :-1], CLOCKS)
+    with pytest.raises(InputError, match="quantity.*P or w"):
+        NetworkOutcome(tissue, start, fired[None], CLOCKS, "q")
 
 
 def reading(u, recorded, maps=None, saturable=True):
