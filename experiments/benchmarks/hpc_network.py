@@ -81,7 +81,10 @@ def build(scale: float, seed: int, options: Options) -> tuple[Network, LazyState
                   Replay(np.zeros((1000, 0))), (),
                   PoissonBackground(spec.outside_per_ms(), weight, spec.DT_MS))
     ticks = round(CHUNK_MS / TICK_MS)
-    times = plan_times(wiring, Clocks(round(TICK_MS / spec.DT_MS), (), ticks, ticks))
+    # in NEST the delay lies in the dendrite both ways, and volleys make that matter: where pre and post fire together
+    # a pairing potentiates
+    times = plan_times(wiring, Clocks(round(TICK_MS / spec.DT_MS), (), ticks, ticks), backward=round(
+        spec.DELAY_MS / spec.DT_MS))
     tissue, state = build_lazy(model, wiring, times, None, STRONGEST * weight, 1.0, seed, options)
     state = eqx.tree_at(lambda s: s.neurons.v, state, jnp.asarray(spec.potentials(scale, seed), float))
     return Network(model, tissue, times, excitatory), state

@@ -26,8 +26,8 @@ class PowerLawSTDP(AbstractRule):
       pA, with a network weight of 1.
     - `tau_plus`, `tau_minus`: time constants of x and y [ms], > 0.
 
-    The delay of a synapse shifts its input to the soma alone, so a pairing counts by t_post - t_pre; NEST also lets
-    the postsynaptic spike travel back for that delay.
+    A pairing counts by when either spike is at the synapse. In NEST the postsynaptic one takes the delay of the synapse
+    to get there; here it is there at once unless a network says otherwise (`plan_times`).
 
     Reference: Morrison, Aertsen & Diesmann (2007) Neural Comput 19:1437.
     """
