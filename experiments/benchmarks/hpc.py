@@ -138,6 +138,7 @@ def compared(given: argparse.Namespace, run: Callable[[], float]) -> tuple[list[
         "peer": peer.ready["peer"], "peer_version": peer.ready["version"], "peer_threads": peer.ready["threads"],
         "pairs": given.pairs, "peer_wall_s": statistics.median(theirs), "peer_walls_s": theirs,
         "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+        "peer_ns_per_event": statistics.median(theirs) / max(record["events"], 1) * 1e9,
         **{f"peer_{name}": record[name] for name in ("rate_hz", "w_mean", "w_std")}}
 
 

@@ -68,6 +68,7 @@ def arguments(description: str | None) -> argparse.Namespace:
 
 
 def outcome(wall_s: float, spikes: int, scale: float, duration: float, weight: np.ndarray) -> dict[str, float]:
-    """Record of one run; `weight` [pA] as synapses last sent it."""
-    return {"sim_wall_s": wall_s, "rate_hz": spikes / sum(cells(scale)) / duration * 1e3,
-            "w_mean": float(weight.mean(dtype=np.float64)), "w_std": float(weight.std(dtype=np.float64))}
+    """Record of one run; `weight` [pA] as synapses last sent it. A cell has as many targets, on average, as sources."""
+    return {"sim_wall_s": wall_s, "events": spikes * (EXCITATORY + INHIBITORY),
+            "rate_hz": spikes / sum(cells(scale)) / duration * 1e3, "w_mean": float(weight.mean(dtype=np.float64)),
+            "w_std": float(weight.std(dtype=np.float64))}
