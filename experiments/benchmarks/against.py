@@ -31,6 +31,7 @@ KINDS = {
     "numpy": Kind("numpy_net.py", (), ("w1", "w2", "w3"), "numpy, and scipy for w3"),
     "brian2": Kind("brian2_net.py", (), ("w1", "w2", "w3"), "brian2, cython and a C++ compiler"),
     "nest": Kind("nest_net.py", (), ("w1",), "nest-simulator"),
+    "hpc-nest": Kind("hpc_nest.py", (), ("hpc",), "nest-simulator"),
     "box-rxd": Kind("box_rxd.py", (), ("box",), "neuron"),
     "box-numba": Kind("box_numba.py", (), ("box",), "numba"),
     "box-scipy": Kind("box_scipy.py", (), ("box",), "scipy"),

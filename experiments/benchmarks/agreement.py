@@ -48,7 +48,7 @@ def ours(given: argparse.Namespace, seed: int, field_ms: float) -> dict[str, flo
                             f"a multiple of {network.tick_ms / 1e3:g} s")
     state, spikes, _ = workloads.advance(network, state, ticks)
     state = workloads.synced((network.model, network.tissue), state, network.times)
-    found = {"post_rate_hz": int(spikes) / network.neurons / given.seconds, **workloads.means(network, state)}
+    found = {"post_rate_hz": int(spikes.sum()) / network.neurons / given.seconds, **workloads.means(network, state)}
     jax.clear_caches()  # seeds differ in shape, so nothing compiled is of further use
     return found
 

@@ -129,7 +129,7 @@ def sizes(given: argparse.Namespace, network: Any, events: int, wall: float) -> 
 
 def outcome(given, workloads, network, state, spikes, passes) -> dict[str, Any]:
     """Activity and means of a run, and how its work was divided; `state` is given away."""
-    rate = int(spikes) / network.neurons / given.seconds
+    rate = int(spikes.sum()) / network.neurons / given.seconds
     last = workloads.synced((network.model, network.tissue), state, network.times)
     names = ("blocks", "passes", "blocks_of_many_passes", "early_syncs", "most_touched")
     return {"post_rate_hz": rate, **workloads.means(network, last),

@@ -73,9 +73,14 @@ class Network:
 
     def arrays(self, state: LazyState) -> dict[str, int]:
         """Bytes of every persistent array, by name."""
-        kinds = ("model", "tissue", "state")
-        found = jax.tree_util.tree_flatten_with_path((self.model, self.tissue, state))[0]
-        return {kinds[path[0].idx] + jax.tree_util.keystr(path[1:]): leaf.nbytes for path, leaf in found}
+        return stored((self.model, self.tissue, state))
+
+
+def stored(held: tuple[Model, LazyTissue, LazyState]) -> dict[str, int]:
+    """Bytes of every array, by name."""
+    kinds = ("model", "tissue", "state")
+    found = jax.tree_util.tree_flatten_with_path(held)[0]
+    return {kinds[path[0].idx] + jax.tree_util.keystr(path[1:]): leaf.nbytes for path, leaf in found}
 
 
 def build(
@@ -183,9 +188,9 @@ def on_device(kept: LazyState) -> LazyState:
 def advance(network: Network, state: LazyState, ticks: int) -> tuple[LazyState, jax.Array, np.ndarray]:
     """Run for `ticks` ticks; `state` is given away. With no tick, everything is compiled and nothing changes.
 
-    **Returns** the state when it is there, the spikes of all neurons, and `LazyRecord.passes`.
+    **Returns** the state when it is there, how many spikes each neuron fired, and `LazyRecord.passes`.
     """
-    spikes, passes = jnp.zeros((), jnp.int32), []
+    spikes, passes = jnp.zeros(state.fired.shape, jnp.int32), []
     for first in range(0, max(ticks, 1), network.times.chunk):
         here = jnp.asarray(min(network.times.chunk, ticks - first), jnp.int32)
         state, record = run_chunk(network.model, network.tissue, state, network.times, here)
@@ -200,7 +205,8 @@ def advance(network: Network, state: LazyState, ticks: int) -> tuple[LazyState, 
 @jax.jit
 def _counted(spikes: jax.Array, record: LazyRecord, blocks: jax.Array) -> jax.Array:
     here = (jnp.arange(record.spikes.shape[0]) < blocks)[:, None]
-    return spikes + jnp.sum(jnp.where(here, jax.lax.population_count(record.spikes), 0), dtype=jnp.int32)
+    return spikes + jnp.sum(jnp.where(here, jax.lax.population_count(record.spikes), 0), axis=0,
+                            dtype=jnp.int32)
 
 
 def check(state: LazyState) -> None:

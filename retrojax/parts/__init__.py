@@ -1,5 +1,6 @@
 """The parts of a synapse: spine, release, rules, and the published sets that fill them."""
 
+from retrojax.parts.alpha_lif import AlphaLIF as AlphaLIF
 from retrojax.parts.astrocyte import Astrocyte as Astrocyte, GapJunctions as GapJunctions
 from retrojax.parts.base import (
     AbstractRelease as AbstractRelease,
@@ -15,6 +16,7 @@ from retrojax.parts.calcium_spine import CalciumSpine as CalciumSpine
 from retrojax.parts.cannabinoid_depression import CannabinoidDepression as CannabinoidDepression
 from retrojax.parts.cb1 import CB1 as CB1
 from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis as CoincidenceSynthesis
+from retrojax.parts.constant_release import ConstantRelease as ConstantRelease
 from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis as ConstitutiveSynthesis
 from retrojax.parts.costa import UnifiedRule as UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF as DeltaLIF
@@ -29,6 +31,7 @@ from retrojax.parts.hill_synthesis import HillSynthesis as HillSynthesis
 from retrojax.parts.lif import LIF as LIF
 from retrojax.parts.nitric_oxide import NitricOxidePotentiation as NitricOxidePotentiation
 from retrojax.parts.pair_stdp import PairSTDP as PairSTDP
+from retrojax.parts.power_law_stdp import PowerLawSTDP as PowerLawSTDP
 from retrojax.parts.presets import calcium_rule as calcium_rule, unified_rule as unified_rule
 from retrojax.parts.quantal_release import QuantalRelease as QuantalRelease
 from retrojax.parts.receptors import receptor as receptor
@@ -43,12 +46,12 @@ from retrojax.parts.tsodyks_markram import TsodyksMarkram as TsodyksMarkram
 from retrojax.parts.vesicular_synthesis import VesicularSynthesis as VesicularSynthesis
 
 __all__ = [
-    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "Astrocyte", "CB1", "CalciumPath",
-    "CalciumSpine", "CannabinoidDepression", "Change", "CoincidenceSynthesis", "ConstitutiveSynthesis", "DeltaLIF",
-    "ExcessSynthesis", "Expression", "ExtendedTsodyksMarkram", "GapJunctions", "Gliorelease", "Gliotransmission",
-    "GlycineSite", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation", "NearestTripletSTDP",
-    "NitricOxidePotentiation", "PairSTDP", "QuantalRelease", "ResidualCalciumRelease", "SilentSpine",
-    "SpilloverSynthesis", "ThresholdClock", "Traces", "TrainSynthesis", "Transduction", "TripletSTDP",
-    "TsodyksMarkram", "UnifiedRule", "VesicularSynthesis", "calcium_rule", "receptor", "strength_change",
-    "unified_rule",
+    "AbstractRelease", "AbstractRule", "AbstractSpine", "AbstractSynthesis", "AlphaLIF", "Astrocyte", "CB1",
+    "CalciumPath", "CalciumSpine", "CannabinoidDepression", "Change", "CoincidenceSynthesis", "ConstantRelease",
+    "ConstitutiveSynthesis", "DeltaLIF", "ExcessSynthesis", "Expression", "ExtendedTsodyksMarkram", "GapJunctions",
+    "Gliorelease", "Gliotransmission", "GlycineSite", "GraupnerBrunel", "HillSynthesis", "LIF", "MessengerFacilitation",
+    "NearestTripletSTDP", "NitricOxidePotentiation", "PairSTDP", "PowerLawSTDP", "QuantalRelease",
+    "ResidualCalciumRelease", "SilentSpine", "SpilloverSynthesis", "ThresholdClock", "Traces", "TrainSynthesis",
+    "Transduction", "TripletSTDP", "TsodyksMarkram", "UnifiedRule", "VesicularSynthesis", "calcium_rule", "receptor",
+    "strength_change", "unified_rule",
 ]

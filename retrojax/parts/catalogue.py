@@ -4,11 +4,13 @@ import inspect
 from typing import NamedTuple
 
 from retrojax.errors import InputError
+from retrojax.parts.alpha_lif import AlphaLIF
 from retrojax.parts.astrocyte import NEST, Astrocyte, GapJunctions
 from retrojax.parts.calcium_spine import CalciumSpine
 from retrojax.parts.cannabinoid_depression import CannabinoidDepression
 from retrojax.parts.cb1 import CB1
 from retrojax.parts.coincidence_synthesis import CoincidenceSynthesis
+from retrojax.parts.constant_release import ConstantRelease
 from retrojax.parts.constitutive_synthesis import ConstitutiveSynthesis
 from retrojax.parts.costa import UnifiedRule
 from retrojax.parts.delta_lif import DeltaLIF
@@ -23,6 +25,7 @@ from retrojax.parts.hill_synthesis import HillSynthesis
 from retrojax.parts.lif import LIF
 from retrojax.parts.nitric_oxide import NitricOxidePotentiation
 from retrojax.parts.pair_stdp import PairSTDP
+from retrojax.parts.power_law_stdp import PowerLawSTDP
 from retrojax.parts.presets import COSTA, GRAUPNER_BRUNEL
 from retrojax.parts.quantal_release import QuantalRelease
 from retrojax.parts.receptors import RECEPTORS
@@ -91,6 +94,14 @@ def _triplet(status: str) -> dict[str, Parameter]:
             **{name: _time("Pfister2006", status, 1e-3) for name in ("tau_plus", "tau_minus", "tau_y")}}
 
 
+_MEMBRANE = {
+    "C_m": Parameter("pF", 1e-3, 1e6, "calibration"), "tau_m": _time(status="calibration", low=1e-3),
+    **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},
+    "t_ref": _time(status="calibration"),
+    **{name: _time(status="calibration", low=1e-3) for name in ("tau_syn_ex", "tau_syn_in")},
+    "I_e": Parameter("pA", -1e6, 1e6, "calibration"),
+}
+
 PARTS = {
     "calcium": Part("spine", CalciumSpine, {
         "tau_Ca": _time(_GB, low=1e-3), "C_pre": Parameter(_UNIT, 0, 100, "published", _GB),
@@ -104,6 +115,7 @@ PARTS = {
         "tau_rec": _time("Costa2013", low=1e-3), "tau_fac": _time("Costa2013"),
         "step": Parameter(_UNIT, 0, 1, "calibration", "facilitation step f of Costa2013"),
     }, {}, ("Tsodyks1998", "Costa2013")),
+    "constant": Part("release", ConstantRelease, {}, {}, ()),
     "residual_calcium": Part("release", ResidualCalciumRelease, {
         "rise": Parameter(_UNIT, 0, 10, "calibration", "residual calcium per spike over its influx"),
         "tau_ca": _time("Zucker2002", "calibration", low=1e-3), "tau_rec": _time("Zucker2002", "calibration", low=1e-3),
@@ -138,6 +150,13 @@ PARTS = {
            name in ("A_plus", "A_minus")},
         **{name: _time("Song2000: 20 ms", low=1e-3) for name in ("tau_plus", "tau_minus")},
     }, {}, ("Song2000", "Morrison2008")),
+    "power_law_stdp": Part("rule", PowerLawSTDP, {
+        "A_plus": Parameter(_UNIT, 0, 100, "published", "lambda of NEST's hpc_benchmark after Morrison2007"),
+        "A_minus": Parameter(_UNIT, 0, 1, "published", "lambda alpha of NEST's hpc_benchmark"),
+        "mu": Parameter(_UNIT, 0, 1, "published", "Morrison2007: 0.4"),
+        "w0": Parameter(_UNIT, 1e-9, 1e9, "published", "1 pA in Morrison2007; in the unit of q"),
+        **{name: _time("NEST's hpc_benchmark after Morrison2007", low=1e-3) for name in ("tau_plus", "tau_minus")},
+    }, {}, ("Morrison2007",)),
     "triplet": Part("rule", TripletSTDP, _triplet("published"), {}, ("Pfister2006",)),
     "triplet_nearest": Part("rule", NearestTripletSTDP, _triplet("unverified"), {}, ("Pfister2006",)),
     "messenger_facilitation": Part("rule", MessengerFacilitation, {
@@ -300,13 +319,8 @@ PARTS = {
         **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},
         "t_ref": _time(status="calibration"), "drift": Parameter("mV", -1e3, 1e3, "calibration", "R I_e"),
     }, {}, ("Brunel2000",)),
-    "lif": Part("neuron", LIF, {
-        "C_m": Parameter("pF", 1e-3, 1e6, "calibration"), "tau_m": _time(status="calibration", low=1e-3),
-        **{name: Parameter("mV", -200, 200, "calibration") for name in ("E_L", "V_th", "V_reset")},
-        **{name: _time(status="calibration") for name in ("t_ref",)},
-        **{name: _time(status="calibration", low=1e-3) for name in ("tau_syn_ex", "tau_syn_in")},
-        "I_e": Parameter("pA", -1e6, 1e6, "calibration"),
-    }, {}, ()),
+    "lif": Part("neuron", LIF, _MEMBRANE, {}, ()),
+    "lif_alpha": Part("neuron", AlphaLIF, _MEMBRANE, {}, ("Rotter1999",)),
 }
 
 

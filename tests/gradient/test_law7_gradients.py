@@ -23,6 +23,7 @@ from retrojax.parts import (
     NearestTripletSTDP,
     NitricOxidePotentiation,
     PairSTDP,
+    PowerLawSTDP,
     TrainSynthesis,
     Transduction,
     TripletSTDP,
@@ -45,6 +46,7 @@ RULES = {
     "excess": lambda: ExcessSynthesis("NO", 0.019, 0.9),
     "facilitation": lambda: MessengerFacilitation("NO", 0.8, 0.5, 300.0),
     "pair_stdp": lambda: PairSTDP(),
+    "power_law_stdp": lambda: PowerLawSTDP(w0=0.7),
     "gliotransmission": lambda: Gliotransmission("glutamate", 0.9),
     "glycine_site": lambda: GlycineSite("D-serine", ambient=50.0),
     "transduction": lambda: Transduction("BDNF", "TrkB", k_off=5e-3, agonist=0.1, k_des=3e-3, k_res=1e-3, half=0.2,
@@ -89,7 +91,7 @@ def test_forward_reverse_and_finite_difference_agree(x64, name):
     np.testing.assert_allclose(difference, reverse, rtol=2e-5, atol=2e-8)
     own = {"graupner_brunel": 11, "unified": 9, "nitric_oxide": 8, "cb1": 10, "hill": 4, "excess": 2,
            "coincidence": 14, "train": 6, "vesicular": 4,
-           "facilitation": 3, "pair_stdp": 4, "gliotransmission": 3, "glycine_site": 5, "transduction": 16,
-           "cannabinoid_depression": 1, "triplet": 6, "triplet_nearest": 6}[name]
+           "facilitation": 3, "pair_stdp": 4, "power_law_stdp": 6, "gliotransmission": 3, "glycine_site": 5,
+           "transduction": 16, "cannabinoid_depression": 1, "triplet": 6, "triplet_nearest": 6}[name]
     # spine (4), release (2) and the starting strengths (2) always act somewhere; so do the rule's own
     assert np.count_nonzero(np.abs(reverse) > 1e-9) >= own + 6

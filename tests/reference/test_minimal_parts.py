@@ -1,4 +1,5 @@
-"""Pair STDP, the silent spine, linear synthesis, facilitation by a messenger and delta neurons against plain NumPy."""
+"""Pair and power-law STDP, the silent spine, linear synthesis, facilitation by a messenger, delta and alpha neurons
+against plain NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +12,15 @@ from retrojax.engine.kernel import effective_p
 from retrojax.engine.rows import Bounds, Synapse, init_state
 from retrojax.numerics import Draws
 from retrojax.parts import (
+    AlphaLIF,
     CalciumSpine,
+    ConstantRelease,
     DeltaLIF,
     ExcessSynthesis,
     GraupnerBrunel,
     MessengerFacilitation,
     PairSTDP,
+    PowerLawSTDP,
     SilentSpine,
     TsodyksMarkram,
 )
@@ -61,6 +65,25 @@ def test_pair_stdp_is_a_sum_over_pairs_inside_its_bounds(x64, plus, minus, reach
     np.testing.assert_allclose(state.expression.q, expected, rtol=1e-12)
     assert abs(expected - 0.5) > 1e-3
     assert float(state.expression.p_release) == 0.5
+
+
+def test_power_law_stdp_follows_its_steps_pair_by_pair(x64):
+    """Every spike sees all earlier ones of the other side; what a synapse sends is its weight of that moment."""
+    rng = np.random.default_rng(4)
+    pre, post = (np.sort(rng.choice(np.arange(1, 600), 40, replace=False)) * 0.5 for _ in range(2))
+    start = np.array([45.6, 3.0, 0.0])
+    rule = PowerLawSTDP(0.3, 0.02, 0.4, 1.7, 17.0, 34.0)
+    synapse = Synapse(SilentSpine(), ConstantRelease(), (rule,), 1.0, start, Bounds(q_max=1e6))
+    state, sent = play(synapse, pre, post, init_state(synapse, (3,)))
+    q, seen = start, []
+    for t in np.union1d(pre, post):
+        up = 0.3 * 1.7 * (q / 1.7) ** 0.4 * np.exp(-(t - pre[pre < t]) / 17.0).sum() if t in post else 0.0
+        down = 0.02 * q * np.exp(-(t - post[post < t]) / 34.0).sum() if t in pre else 0.0
+        q = q + up - down
+        seen += [q[:2]] if t in pre else []
+    np.testing.assert_allclose(state.expression.q, q, rtol=1e-12)
+    np.testing.assert_allclose(sent, np.ravel(seen), rtol=1e-12)
+    assert np.all(np.abs(q - start)[:2] > 0.1) and q[2] == 0.0
 
 
 def test_on_a_silent_spine_calcium_rules_rest_and_only_the_double_well_moves(x64):
@@ -142,6 +165,39 @@ def test_delta_neurons_superpose_their_inputs_between_spikes(x64):
                 free, start, level = now + round(2.0 / dt), -65.0, -65.0
             np.testing.assert_allclose(v[now - 1, k], level, rtol=1e-12)
         assert np.array_equal(np.flatnonzero(np.asarray(fired)[:, k]) + 1, spikes) and len(spikes) > 3
+
+
+def test_alpha_neurons_superpose_closed_form_potentials(x64):
+    """Spikes and potential from every input since the last reset, each by the closed form of its alpha function.
+
+    The current of an input made before a reset goes on after it, so its potential starts from there.
+    """
+    tau_m, C_m, taus, dt, steps = 10.0, 250.0, (0.33, 2.1), 0.1, 1500
+    neuron = AlphaLIF(C_m, tau_m, 0.0, 20.0, -3.0, 0.5, *taus)
+    rng = np.random.default_rng(2)
+    given = rng.exponential(300.0, (2, steps)) * (rng.random((2, steps)) < 0.4)
+    given[1] *= -0.02
+    step = lambda s, x: (lambda s, fired: (s, (fired, s.v)))(*neuron.step(s, jnp.asarray(dt), *x))  # noqa: E731
+    inputs = (jnp.asarray(given[0])[:, None], jnp.asarray(given[1])[:, None])
+    _, (fired, v) = jax.lax.scan(step, neuron.init(1), inputs)
+
+    def potential(tau, begin, end):
+        """Of an alpha function of height 1 from time 0 on, at `end`, by what flowed since `begin`."""
+        rate = 1 / tau - 1 / tau_m
+        primitive = lambda t: -np.exp(-rate * t) * (t / rate + 1 / rate**2)  # noqa: E731
+        return np.e / (tau * C_m) * np.exp(-end / tau_m) * (primitive(end) - primitive(begin))
+
+    free, start, spikes, times = 0, 0.0, [], dt * np.arange(1, steps + 1)
+    for now in range(1, steps + 1):
+        level, before = start * np.exp(-(now - free) * dt / tau_m) if now > free else -3.0, times[:now]
+        if now > free:
+            for tau, weight in zip(taus, given[:, :now], strict=True):
+                level += (weight * potential(tau, np.maximum(free * dt - before, 0.0), now * dt - before)).sum()
+        if now > free and level >= 20.0:
+            spikes.append(now)
+            free, start, level = now + 5, -3.0, -3.0
+        np.testing.assert_allclose(v[now - 1, 0], level, rtol=1e-9, atol=1e-10)
+    assert np.array_equal(np.flatnonzero(np.asarray(fired)[:, 0]) + 1, spikes) and len(spikes) > 3
 
 
 @pytest.mark.parametrize("mu", [22.0, 25.0, 40.0])

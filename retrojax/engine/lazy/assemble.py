@@ -83,18 +83,26 @@ class Space(NamedTuple):
     pairs: Pairs | None = None
 
 
-def plan_times(wiring: Wiring, clocks: Clocks, axonal: int = 0) -> Times:
-    """Blocks, rings and turns for a wiring; `axonal` is the axonal delay in steps.
+def plan_times(wiring: Wiring, clocks: Clocks, axonal: int = 0, backward: int = 0) -> Times:
+    """Blocks, rings and turns for a wiring.
+
+    **Arguments**
+
+    - `axonal`: steps from a spike to the synapses of its axon, which the delays of `wiring` follow.
+    - `backward`: steps from a spike to the synapses on the neuron's own dendrites. With `axonal` 0 and this the
+      common delay of all synapses, pairings count as in NEST, where a delay lies in the dendrite both ways.
 
     **Raises** `InputError` naming the first synapse whose delay is below one step.
     """
     check_delays(wiring)
     delays = np.concatenate([wiring.delay, wiring.fixed_delay])
     shortest, longest = int(delays.min(initial=LONGEST_BLOCK)), int(delays.max(initial=1))
-    block = max(k for k in range(1, min(shortest, LONGEST_BLOCK) + 1) if clocks.steps % k == 0)
+    longest_block = min(shortest, LONGEST_BLOCK, backward or LONGEST_BLOCK)
+    block = max(k for k in range(1, longest_block + 1) if clocks.steps % k == 0)
+    kept = max(axonal, backward)
     return Times(block, clocks.steps // block, clocks.every, clocks.slow, clocks.chunk, axonal,
-                 history=axonal // block + 2 if axonal else 1, ahead=(block - 1 + longest) // block + 1,
-                 resync=clocks.slow)
+                 history=kept // block + 2 if kept else 1, ahead=(block - 1 + longest) // block + 1,
+                 resync=clocks.slow, backward=backward)
 
 
 def build_lazy(

@@ -56,14 +56,14 @@ def run_block(
 
     **Returns** the state, the neurons' spikes (a bit per step), and [1, passes, more than one, early sync, synapses].
     """
-    state, spiked, seen = _advance(model, tissue, state, times, plan)
-    state, short = note(state, times, spiked, seen, tissue.layout.post_read)
-    bits = state.fired & jnp.uint32(0xFFFFFF)
+    state, spiked, heard, seen = _advance(model, tissue, state, times, plan)
+    state, short = note(state, times, heard, seen, tissue.layout.post_read)
+    bits = packed(spiked) if times.backward else state.fired & jnp.uint32(0xFFFFFF)
     here = (state.step // times.block) % times.history
     history = state.history.at[here].set(jnp.concatenate([bits, outside]))
     state = eqx.tree_at(lambda s: s.history, state, history)
     early = short & ~flush
-    pending = _arriving(state, times)
+    pending = _arriving(state, times, times.axonal)
     state, passes = touch(model, tissue, state, times, seen, pending, flush | short)
     waiting = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
     state = eqx.tree_at(lambda s: s.waiting, state, waiting)
@@ -75,9 +75,12 @@ def run_block(
 
 
 def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan):
-    """Neurons through all steps of the block; their spikes [L, N], and traces before these, [L, Q, N]."""
+    """Neurons through all steps of the block; their spikes, those that their dendrites hear of, [L, N], and traces
+    before the latter, [L, Q, N]."""
     here = (state.step // times.block) % times.ahead
-    taus = post_taus(model.synapse)
+    taus, size = post_taus(model.synapse), state.fired.size
+    # a backward delay is at least a block, so what is heard in this one was fired before it
+    late = _arriving(state, times, times.backward)[:size] if times.backward else None
 
     def one(carry, number):
         neurons, post = carry
@@ -86,11 +89,12 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
         excitation = with_background(model, plan.outside.background, currents[0], cursor, lap, state.key)
         neurons, spiked = model.neurons.step(neurons, model.dt, excitation, currents[1])
         before = jnp.stack([y * decay(model.dt, tau) for y, tau in zip(post, taus, strict=True)]) if taus else post
-        return (neurons, before + spiked), (spiked, before)
+        heard = spiked if late is None else (late >> number.astype(jnp.uint32)) & 1 > 0
+        return (neurons, before + heard), (spiked, heard, before)
 
     start = (state.neurons, state.post)
-    (neurons, post), (spiked, seen) = jax.lax.scan(one, start, jnp.arange(times.block))
-    return eqx.tree_at(lambda s: (s.neurons, s.post), state, (neurons, post)), spiked, seen
+    (neurons, post), (spiked, heard, seen) = jax.lax.scan(one, start, jnp.arange(times.block))
+    return eqx.tree_at(lambda s: (s.neurons, s.post), state, (neurons, post)), spiked, heard, seen
 
 
 def together(times: Times) -> int:
@@ -152,9 +156,9 @@ def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
     return most >= size - spiked.shape[0], (total << 24) | packed(spiked), ring, before
 
 
-def _arriving(state: LazyState, times: Times) -> UInt32[Array, " A"]:
-    """Axons whose spikes reach their synapses in this block, a bit per step."""
-    blocks, steps = divmod(times.axonal, times.block)
+def _arriving(state: LazyState, times: Times, delay: int) -> UInt32[Array, " A"]:
+    """Axons whose spikes arrive in this block, `delay` steps later, a bit per step."""
+    blocks, steps = divmod(delay, times.block)
     now = state.step // times.block
     late = state.history[(now - blocks) % times.history]
     if not steps:

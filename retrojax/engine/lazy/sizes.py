@@ -12,7 +12,7 @@ from retrojax.engine.lazy.state import Capacity, Times
 from retrojax.engine.lazy.wiring import owned_blocks
 from retrojax.engine.rows import Synapse
 
-NEURON_VARIABLES = 4
+NEURON_VARIABLES = 6
 """State variables of a membrane, at most, in the catalogue."""
 
 

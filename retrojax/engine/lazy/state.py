@@ -37,8 +37,9 @@ class Times(NamedTuple):
 
     - `block`: steps that neurons advance before the rows are processed; at most the shortest dendritic delay.
     - `blocks`: blocks per tick; a tick is the shortest field step. `every`, `slow`, `chunk`: as in `Clocks`, in ticks.
-    - `axonal`: delay from a spike to its synapses.
-    - `history`: blocks of spikes on their way along the axons. `ahead`: blocks of input on its way to the somata.
+    - `axonal`: delay from a spike to the synapses of its axon. `backward`: to those on its own dendrites; 0, or a
+      block at least.
+    - `history`: blocks of spikes on their way along axons and dendrites. `ahead`: blocks of input on its way to somata.
     - `resync`: ticks after which everything is brought up to date at the latest.
     """
 
@@ -51,6 +52,7 @@ class Times(NamedTuple):
     history: int
     ahead: int
     resync: int
+    backward: int = 0
 
     @property
     def epoch(self) -> int:
@@ -133,7 +135,7 @@ class LazyState(eqx.Module):
     - `arrivals`: of every axon: number of spikes at its synapses so far, then the times of the last ones.
     - `post`: postsynaptic traces now, [trace, neuron].
     - `marks`: spikes of its target, modulo 256, that a synapse has seen. `fired`: of every neuron, in the top byte its
-      spikes modulo 256, below a bit per step of the last block.
+      spikes modulo 256, below a bit per step of the last block; as its dendrites hear of them, like all that follows.
     - `ring`: times of every neuron's last spikes, newest first, [neuron, spike]. `ring_post`: its traces just before
       each of them.
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
