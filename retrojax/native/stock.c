@@ -8,6 +8,7 @@
 
 enum {
   WINDOW = 12, // blocks looked at in one call, in multiples of what could be listed if every synapse were active
+  SAMPLE = 128, // blocks that tell how many will do
   SOON = 24    // entries of a list between asking for what one needs and using it
 };
 
@@ -166,6 +167,13 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
   if (!j.entry || !j.active || !j.histogram || !recent) return fail(f, "retrojax: no memory left to find active synapses");
   *recent++ = 0, j.recent = recent, j.many = j.histogram + MOST_PARTS * 256;
   for (int64_t n = 0; n < neurons; n++) recent[n] = j.ring[n * j.ring_size] > j.start ? 128 : 0;
+  if (j.blocks > 4 * SAMPLE) {
+    int blocks = j.blocks;
+    j.blocks = SAMPLE;
+    look_part(&j, 0, 1);
+    int64_t enough = j.lanes * SAMPLE / (j.many[0] + 1) + 8;
+    j.blocks = enough < blocks ? (int)enough : blocks;
+  }
   int parts = parts_for(j.blocks * j.slot, 8192);
   in_parts(look_part, &j, parts);
   int fits = listable(&j, parts);
@@ -180,7 +188,7 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
   int32_t *sizes = OUT(int32_t, 4);
   sizes[0] = at, sizes[1] = j.begin + fits < all, sizes[2] = j.begin + fits;
   // what pads the last tile lies past the last synapse
-  for (int64_t k = at; k < j.lanes && k < at + 8192; k++) j.lane[k] = (int32_t)(all * j.slot), j.since[k] = j.stop, j.count[k] = 0;
+  for (int64_t k = at; k < j.lanes; k++) j.lane[k] = (int32_t)(all * j.slot), j.since[k] = j.stop, j.count[k] = 0;
   return NULL;
 }
 
@@ -189,20 +197,20 @@ typedef struct {
   const uint8_t *values, *still, *molecules;
   uint8_t *cells, *hot, *own;
   int32_t *total;
-  int64_t listed, lanes, slot, channels, changes, width, messengers;
+  int64_t listed, lanes, slot, channels, changes, width, messengers, sums;
 } Handed;
 
 // The first part adds deposits, the others write to the synapses.
 static void settle_part(void *p, int part, int parts) {
   Handed *h = (Handed *)p;
-  for (int64_t k = part ? h->listed : 0; k < h->listed; k++) {
+  for (int64_t k = part || !h->sums ? h->listed : 0; k < h->listed; k++) {
     if (k + 2 * SOON < h->listed) __builtin_prefetch(h->voxel + h->lane[k + 2 * SOON]);
     if (k + SOON < h->listed) __builtin_prefetch(h->total + h->voxel[h->lane[k + SOON]], 1);
     h->total[h->voxel[h->lane[k]]] += h->units[k];
   }
-  if (parts > 1 && part == 0) return;
-  int64_t from = parts == 1 ? 0 : cut(h->listed, part - 1, parts - 1);
-  int64_t to = parts == 1 ? h->listed : cut(h->listed, part, parts - 1);
+  int first = parts > 1 && h->sums;
+  if (part < first) return;
+  int64_t from = cut(h->listed, part - first, parts - first), to = cut(h->listed, part - first + 1, parts - first);
   for (int64_t k = from; k < to; k++) {
     int64_t block = h->lane[k] / h->slot, s = h->lane[k] % h->slot;
     for (int64_t c = 0; c < h->changes; c++)
@@ -214,7 +222,7 @@ static void settle_part(void *p, int part, int parts) {
 }
 
 // inputs: lane values channels still units molecules voxel numbers (synapses listed, messenger), then aliased: cells hot
-// total own, the last with or without elements; outputs: the aliased four
+// total own, the last two with or without elements; outputs: the aliased four
 XLA_FFI_Error *retrojax_settle(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
   const int32_t *numbers = IN(int32_t, 7);
@@ -223,7 +231,8 @@ XLA_FFI_Error *retrojax_settle(XLA_FFI_CallFrame *f) {
               .cells = OUT(uint8_t, 0), .hot = OUT(uint8_t, 1) + numbers[1] * output(f, 1)->dims[2],
               .total = OUT(int32_t, 2), .own = output(f, 3)->dims[0] ? OUT(uint8_t, 3) : NULL,
               .lanes = input(f, 0)->dims[0], .slot = output(f, 0)->dims[2], .channels = output(f, 0)->dims[1],
-              .changes = input(f, 2)->dims[0], .width = width_of(output(f, 0)), .messengers = output(f, 1)->dims[1]};
+              .changes = input(f, 2)->dims[0], .width = width_of(output(f, 0)), .messengers = output(f, 1)->dims[1],
+              .sums = output(f, 2)->dims[0]};
   in_parts(settle_part, &h, h.listed < 4096 ? 1 : 1 + parts_for(h.listed, 4096));
   return NULL;
 }
