@@ -14,6 +14,7 @@ from retrojax.engine.reactions import Pools, linear_loss, plan_transport, transp
 from retrojax.engine.rows import Synapse, SynapseState, pack, unpack
 from retrojax.engine.transport import TransportPlan, own_at, room_at
 from retrojax.errors import ErrorBit
+from retrojax.parts.base import Traces
 from retrojax.space import deposit, from_fixed, sample, to_fixed
 from retrojax.types import PerRow, Rows, Scalar
 from retrojax.units import MOLECULES_PER_NM_UM3
@@ -110,3 +111,17 @@ def sense(synapse: Synapse, state: SynapseState, name: str, conc: PerRow, elapse
         for rule, s, held in zip(synapse.rules, state.rules, state.traces, strict=True)
     )
     return state._replace(rules=rules)
+
+
+def overdue(
+    synapse: Synapse, before: SynapseState, after: SynapseState, name: str, elapsed: PerRow, traces: tuple[Traces, ...]
+) -> SynapseState:
+    """The state `after` messenger `name` was sensed, for synapses whose flow of the last `elapsed` ms is still to come.
+
+    - `traces`: at the start of that flow.
+    """
+    rules = tuple(
+        rule.overdue(old, new, elapsed, held.pre) if rule.senses == name else new
+        for rule, old, new, held in zip(synapse.rules, before.rules, after.rules, traces, strict=True)
+    )
+    return after._replace(rules=rules)

@@ -134,6 +134,7 @@ def settle(
     """What listed synapses made, handed over: their channels and `hot` written, `units` added to `total`.
 
     - `numbers`: synapses listed, and the messenger among those of `hot`. `own`: molecules by synapse, or no element.
+      `total`: without elements, nothing is added up.
 
     **Returns** cells, hot, total, own.
     """

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws
+from retrojax.numerics import Draws, expm1
 from retrojax.types import PerRow
 
 PartState = Any
@@ -95,7 +95,7 @@ class CalciumPath(eqx.Module):
 
     def integral(self) -> PerRow:
         """Integral of c over the flow [ms]."""
-        return -self.tau * self.start * jnp.expm1(-self.elapsed * (1.0 / self.tau))
+        return -self.tau * self.start * expm1(-self.elapsed * (1.0 / self.tau))
 
     def time_above(self, theta: PerRow) -> PerRow:
         """Time spent above `theta` [ms]; crossing at tau ln(start/theta)."""
@@ -104,7 +104,7 @@ class CalciumPath(eqx.Module):
     def excess(self, theta: PerRow) -> PerRow:
         """Integral of (c - theta) where c is above `theta` [ms]."""
         duration = self.time_above(theta)
-        return -self.tau * self.start * jnp.expm1(-duration * (1.0 / self.tau)) - theta * duration
+        return -self.tau * self.start * expm1(-duration * (1.0 / self.tau)) - theta * duration
 
     def hill_integral(self, half: PerRow, n: PerRow) -> PerRow:
         """Integral of c^n / (half^n + c^n) over the flow [ms]: (tau/n) ln[(half^n + c0^n) / (half^n + c1^n)].
@@ -113,7 +113,7 @@ class CalciumPath(eqx.Module):
         relative precision when the flow is short or calcium low.
         """
         x = jnp.exp(n * (self._log_start() - jnp.log(half)))
-        gone = jnp.expm1(self.elapsed * (-n / self.tau))
+        gone = expm1(self.elapsed * (-n / self.tau))
         return self.tau / n * jnp.log1p(-x * gone / (1 + x + x * gone))
 
     def _log_start(self) -> PerRow:
@@ -228,6 +228,15 @@ class AbstractRule(eqx.Module):
         """State after a field step at that bouton concentration [nM] of `senses`; `pre` are the traces at its end."""
         return s
 
+    def overdue(self, before: PartState, after: PartState, elapsed: PerRow, pre: tuple[PerRow, ...]) -> PartState:
+        """`after` a field step that met a synapse whose flow of the last `elapsed` ms was still to come.
+
+        That flow will read what the field step left, where it should have read what was there `before`: a rule whose
+        flow only adds to a total in proportion to what `field` changes makes the difference good here. `pre` are the
+        traces at the start of the flow.
+        """
+        return after
+
     def slow(self, s: PartState, expression: Expression, elapsed: PerRow) -> Change | None:
         """Changes of P and q expressed at a slow step; None for none."""
         return None
@@ -261,8 +270,15 @@ class AbstractSynthesis(AbstractRule):
         """What one flow adds to `activated`."""
 
     def floor(self) -> PerRow | None:
-        """Calcium at or below which nothing is made and `emit` has nothing to do; None if there is no such level."""
+        """Calcium at or below which the gate is shut, or open by no more than rounding; None if there is no such level.
+
+        Nothing is lost below it: what a flow adds there is handed over with what is made next.
+        """
         return None
+
+    def scale(self) -> PerRow:
+        """An amount of `activated` of which a rounding may stay behind; only where there is a floor."""
+        raise NotImplementedError
 
     def flow(
         self, s: PartState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws

@@ -49,5 +49,8 @@ class ExcessSynthesis(AbstractSynthesis):
     def floor(self) -> PerRow:
         return self.theta
 
+    def scale(self) -> PerRow:
+        return self.theta
+
     def emit(self, s: ExcessState, elapsed: PerRow) -> tuple[ExcessState, PerRow]:
         return ExcessState(jnp.zeros_like(s.activated)), self.rate * s.activated

@@ -23,7 +23,9 @@ class HillSynthesis(AbstractSynthesis):
         tau dh/dt = H(Ca; K, n) - h,    Q = rate * h   [molecules/ms],    H = Ca^n / (K^n + Ca^n)
 
     The gate is integrated in closed form along the calcium path; the enzyme then filters, exactly, the gate's mean over
-    each field step, so a step should not be long against `tau` where the time course inside it matters.
+    each field step, so a step should not be long against `tau` where the time course inside it matters. A network skips
+    synapses whose gate is open by less than the rounding of 1 (calcium below K eps^(1/n)): their enzyme relaxes, and no
+    calcium is followed.
 
     **Arguments**
 
@@ -56,6 +58,13 @@ class HillSynthesis(AbstractSynthesis):
 
     def gate(self, path: CalciumPath) -> PerRow:
         return path.hill_integral(self.half_activation / self.ca_scale, self.hill)
+
+    def floor(self) -> PerRow:
+        open_by = jnp.finfo(self.hill.dtype).eps
+        return self.half_activation / self.ca_scale * open_by ** (1 / self.hill)
+
+    def scale(self) -> PerRow:
+        return jnp.ones_like(self.hill)
 
     def emit(self, s: SynthesisState, elapsed: PerRow) -> tuple[SynthesisState, PerRow]:
         enzyme, active_time = low_pass(s.enzyme, s.activated / elapsed, self.tau, elapsed)

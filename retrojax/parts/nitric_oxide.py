@@ -101,6 +101,13 @@ class NitricOxidePotentiation(AbstractRule):
         sGC = target + (s.sGC - target) * left
         return s._replace(sGC=sGC, cGMP=cGMP, PKG=self.kinase(cGMP))
 
+    def overdue(
+        self, before: GuanylylState, after: GuanylylState, elapsed: PerRow, pre: tuple[PerRow, ...]
+    ) -> GuanylylState:
+        (x_pre,) = pre
+        coincidence = x_pre * self.tau_x_pre * (1 - decay(elapsed, self.tau_x_pre))
+        return after._replace(drive=after.drive + (before.PKG - after.PKG) * coincidence)
+
     def modulated(self, by: Modulation) -> "NitricOxidePotentiation":
         return eqx.tree_at(lambda r: r.gate, self, self.gate * by.ltp)
 

@@ -15,6 +15,8 @@ from retrojax.parts import (
     ExcessSynthesis,
     Gliotransmission,
     GlycineSite,
+    HillSynthesis,
+    NitricOxidePotentiation,
     TsodyksMarkram,
     calcium_rule,
     receptor,
@@ -24,7 +26,7 @@ from retrojax.space import steps_needed
 
 NEURONS, SOURCES, IN_DEGREE, TICKS, DT = 60, 40, 30, 40, 0.5
 COUNT = NEURONS * IN_DEGREE
-DIFFUSION, LOSS = (0.6, 0.03), (0.05, 0.02)
+DIFFUSION, LOSS = (0.6, 0.03, 3.0), (0.05, 0.02, 0.01)
 
 
 @pytest.mark.parametrize("held", ["nothing on other parts", "on other parts"])
@@ -43,15 +45,17 @@ def test_lazy_equals_clocked_for_everything_that_senses(x64, monkeypatch, held):
     rules = (efficacy, ExcessSynthesis("adenosine", 2.0), receptor("A1", K_d=5.0, k_off=0.02, k_des=0.01, **relief),
              GlycineSite("adenosine", K_gly=5.0, k_off=0.02, **calcium), ExcessSynthesis("BDNF", 2.0),
              receptor("TrkB", K_d=300.0, k_off=0.02, tau_rise=200.0, kappa=1e-4, **more),
-             Gliotransmission("BDNF", 0.9, O_G=5e-6))
+             Gliotransmission("BDNF", 0.9, O_G=5e-6), HillSynthesis("NO", 1.0, 6.0, 20.0, 15.0),
+             NitricOxidePotentiation(K_PKG=0.05, eta_NO=0.02, tau_x_pre=100.0))
     messengers = tuple(Messenger(name, jnp.asarray(D), jnp.asarray(k), jnp.asarray(0.2))
-                       for name, D, k in zip(("adenosine", "BDNF"), DIFFUSION, LOSS, strict=True))
+                       for name, D, k in zip(("adenosine", "BDNF", "NO"), DIFFUSION, LOSS, strict=True))
     model = Model(jnp.asarray(DT), Synapse(spine, TsodyksMarkram(), rules, 0.4), jnp.asarray(wiring.weight),
                   jnp.zeros(0), jnp.asarray(1.0), DeltaLIF(20.0, 0.0, 15.0, 5.0, 2.0),
                   Poisson(np.full(SOURCES, 0.03), DT), messengers)
     # what acts between the spikes of an axon must find every synapse up to date when it changes
-    assert plan_layout(model.synapse).sparse == (() if other else ("BDNF", "adenosine"))
-    clocks, spines = Clocks(round(10.0 / DT), (1, 2), 20, TICKS), rng.uniform(1, 31, (COUNT, 3))
+    layout = plan_layout(model.synapse)
+    assert layout.sparse == (("NO",) if other else ("BDNF", "NO", "adenosine")) and layout.filtered == ("NO",)
+    clocks, spines = Clocks(round(10.0 / DT), (1, 2, 1), 20, TICKS), rng.uniform(1, 31, (COUNT, 3))
     near = [steps_needed(law2.GRID, D, k, 10.0 * every, law2.DISTANCE)
             for D, k, every in zip(DIFFUSION, LOSS, clocks.every, strict=True)]
     monkeypatch.setattr(law2, "MOST", 1e4)
@@ -68,5 +72,7 @@ def test_lazy_equals_clocked_for_everything_that_senses(x64, monkeypatch, held):
         within = 1e-7 if name == "GraupnerBrunel.rho" else 1e-9
         np.testing.assert_allclose(ours, theirs, rtol=within, atol=within, err_msg=name)
         moving |= {name} if np.ptp(theirs) > 1e-4 else set()
-    mine = {f"Transduction.{name}" for name in ("B", "D", "X")} | {"GlycineSite.gly", "Gliotransmission.Gamma_S"}
+    mine = {f"Transduction.{name}" for name in ("B", "D", "X")} | {
+        "GlycineSite.gly", "Gliotransmission.Gamma_S", "HillSynthesis.enzyme",
+        "NitricOxidePotentiation.PKG", "expression.p_release"}
     assert mine <= moving, mine - moving

@@ -19,6 +19,7 @@ from retrojax.parts import (
     Expression,
     GlycineSite,
     GraupnerBrunel,
+    HillSynthesis,
     NitricOxidePotentiation,
     PairSTDP,
     Transduction,
@@ -103,8 +104,12 @@ def test_a_config_selects_targets():
 
 
 def test_a_lazy_network_knows_what_acts_between_spikes_and_per_synapse():
-    kinase = Synapse(CalciumSpine(), TsodyksMarkram(), (ExcessSynthesis("NO", 1.0), NitricOxidePotentiation()))
-    assert plan_layout(kinase).sparse == ()  # PKG is integrated against the presynaptic trace
+    made = ExcessSynthesis("NO", 1.0), HillSynthesis("NO", 1.0, 3.0, 0.02, 100.0)
+    for number, filtered in ((0, ()), (1, ("NO",))):
+        kinase = Synapse(CalciumSpine(), TsodyksMarkram(), (made[number], NitricOxidePotentiation()))
+        # PKG is integrated against the presynaptic trace, which the rule makes good; an enzyme is kept by every synapse
+        assert plan_layout(kinase).sparse == ("NO",) and plan_layout(kinase).filtered == filtered
+    assert plan_layout(Synapse(CalciumSpine(), TsodyksMarkram(), made)).sparse == ()  # one enzyme among two makers
     for rule in (ConstitutiveSynthesis("NO", np.ones(3)), GraupnerBrunel(w0=np.ones(3))):
         assert len(plan_layout(Synapse(CalciumSpine(), TsodyksMarkram(), (rule,))).arrays) == 1
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from retrojax import native
-from retrojax.engine.field_step import FieldPlan, emit, sense, slow_change
+from retrojax.engine.field_step import FieldPlan, emit, overdue, sense, slow_change
 from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels, used_channels
 from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
@@ -40,10 +40,25 @@ def field_step(model: Model, tissue: LazyTissue, state: LazyState, which: int, p
         state, total, molecules, most = (_sparse_emission if sparse else _emission)(model, tissue, state, which, plan)
         state = _spread(model, tissue, state, which, plan, total, molecules, most)
         conc = concentration(model, tissue, state, which, plan)
-        state, _ = changed(model, tissue, state,
-                           lambda synapse, held: (sense(synapse, held, messenger.name, conc, plan.elapsed), None))
+        state, _ = changed(model, tissue, state, _sensing(model, tissue, state, which, conc, plan.elapsed))
         level = _level(messenger, tissue, state.fields[which], conc)
     return eqx.tree_at(lambda s: s.levels, state, state.levels.at[which].set(level))
+
+
+def _sensing(model: Model, tissue: LazyTissue, state: LazyState, which: int, conc, elapsed: Scalar) -> Change:
+    """What a field step does to receptors, and to what rows that are behind will make of it."""
+    name, owner = model.messengers[which].name, tissue.plastic.owner
+    behind = (state.step - state.touched) * model.dt
+    at_touch = decayed(model.synapse, list(state.pre), (state.touched - state.arrived) * model.dt)
+
+    def change(synapse: Synapse, held: SynapseState):
+        after = sense(synapse, held, name, conc, elapsed)
+        if name in tissue.layout.sparse:
+            traces = with_traces(synapse, held, [x[owner, None] for x in at_touch]).traces
+            after = overdue(synapse, held, after, name, behind[owner, None], traces)
+        return after, None
+
+    return change
 
 
 def slow_step(model: Model, tissue: LazyTissue, state: LazyState, elapsed: Scalar) -> LazyState:
@@ -115,11 +130,8 @@ def _named(model: Model, tissue: LazyTissue, state: LazyState, rows: list[Array]
 def _emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
     """What all spines made, from rows that are up to date: per voxel in fixed point, per synapse, and most of one."""
     name = model.messengers[which].name
-    state, molecules = changed(model, tissue, state,
-                               lambda synapse, held: emit(synapse, held, name, plan.elapsed))
-    molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
-    units = to_fixed(molecules, tissue.deposit_scale[which])
-    return state, _deposit(tissue, units), molecules, jnp.max(molecules)
+    return _deposited(tissue, which, *changed(
+        model, tissue, state, lambda synapse, held: emit(synapse, held, name, plan.elapsed)))
 
 
 def _deposit(tissue: LazyTissue, units: Int[Array, "B slot"]) -> Int[Array, " V"]:
@@ -132,9 +144,29 @@ def _deposit(tissue: LazyTissue, units: Int[Array, "B slot"]) -> Int[Array, " V"
 
 def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan):
     """The same from rows as they are."""
+    name = model.messengers[which].name
     stock = take_stock(model, tissue, state, which, plan.elapsed)
     state = eqx.tree_at(lambda s: (s.cells, s.hot), state, (stock.cells, stock.hot))
-    return state, stock.total, stock.molecules, stock.most
+    if name not in tissue.layout.filtered:
+        return state, stock.total, stock.made, stock.most
+
+    def relax(synapse: Synapse, held: SynapseState):
+        # what rows hold as `activated` was settled with them; it does not pass through here
+        rules = tuple(s._replace(activated=stock.made) if rule.makes == name else s
+                      for rule, s in zip(synapse.rules, held.rules, strict=True))
+        after, molecules = emit(synapse, held._replace(rules=rules), name, plan.elapsed)
+        rules = tuple(new._replace(activated=old.activated) if rule.makes == name else new
+                      for rule, old, new in zip(synapse.rules, held.rules, after.rules, strict=True))
+        return after._replace(rules=rules), molecules
+
+    return _deposited(tissue, which, *changed(model, tissue, state, relax))
+
+
+def _deposited(tissue: LazyTissue, which: int, state: LazyState, molecules):
+    """With what every spine made: the sum per voxel in fixed point, and most of one."""
+    molecules = jnp.where(tissue.plastic.post >= 0, molecules, 0.0)
+    units = to_fixed(molecules, tissue.deposit_scale[which])
+    return state, _deposit(tissue, units), molecules, jnp.max(molecules)
 
 
 def _spread(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from retrojax.engine.field_step import emit, sense, slow_change
+from retrojax.engine.field_step import emit, overdue, sense, slow_change
 from retrojax.engine.kernel import flow, flow_spine, jump, release, strength
 from retrojax.engine.rows import Synapse, SynapseState, channel_name, init_state
 from retrojax.numerics import Draws, needed, untouched
@@ -30,7 +30,8 @@ class Layout(NamedTuple):
     - `post_read`: postsynaptic traces that a rule reads at postsynaptic spikes, among those of all rules in order.
     - `moved`, `replayed`: channels that change, and those that are read or change, between two spikes of an axon;
       `replayed` counts the calm ones on after the channels.
-    - `sparse`: messengers whose field step needs no synapse brought up to date (`stock`).
+    - `sparse`: messengers whose field step needs no synapse brought up to date (`stock`). `filtered`: those of them whose
+      synthesis goes through something that every synapse keeps, as an enzyme.
     - `slow`: whether any rule has something to do at slow steps.
     """
 
@@ -43,6 +44,7 @@ class Layout(NamedTuple):
     moved: tuple[int, ...]
     replayed: tuple[int, ...]
     sparse: tuple[str, ...]
+    filtered: tuple[str, ...]
     slow: bool
 
 
@@ -61,8 +63,9 @@ def plan_layout(synapse: Synapse) -> Layout:
     names = lambda leaves: tuple(channel_name(one, paths[k]) for k in leaves)  # noqa: E731
     arrays = tuple(k for k, (array, used) in enumerate(zip(many, acts, strict=True)) if array and used)
     moved, replayed = _interrupted(one, start, kept, calm)
+    sparse = tuple(name for name in _messengers(one) if _sparse(one, start, name, kept))
     return Layout(kept, names(kept), calm, names(calm), arrays, _read_at_post_spikes(one, start), moved, replayed,
-                  tuple(name for name in _messengers(one) if _sparse(one, start, name, kept)),
+                  sparse, tuple(name for name in sparse if _relaxing(one, start, name)),
                   not all(untouched(lambda state: slow_change(one, state, jnp.ones(())), start)))
 
 
@@ -144,16 +147,33 @@ def _outcome(synapse: Synapse, state: SynapseState):
 
 
 def _sparse(synapse: Synapse, state: SynapseState, name: str, kept: tuple[int, ...]) -> bool:
-    """Whether a quiet synapse makes none of that messenger, and sensing it reads and changes calm leaves alone, which
-    nothing reads before the synapse is next brought up to date."""
-    makers = [rule for rule in synapse.rules if rule.makes == name]
+    """Whether a quiet synapse makes none of that messenger, or what an enzyme still makes, and sensing it reads and
+    changes calm leaves alone, which nothing reads before the synapse is next brought up to date, or whose rule makes
+    good what was read (`overdue`)."""
+    makers, one = [rule for rule in synapse.rules if rule.makes == name], jnp.ones(())
     if not all(isinstance(rule, AbstractSynthesis) and rule.floor() is not None for rule in makers):
         return False
-    after = lambda state: sense(synapse, state, name, jnp.ones(()), jnp.ones(()))  # noqa: E731
-    moved = [k for k, same in enumerate(untouched(after, state)) if not same]
-    reads = needed(lambda state: [jax.tree.leaves(after(state))[k] for k in moved], state)
-    early = needed(lambda state: _values(_pending(synapse, state), kept), state)
-    return not any(k in moved or reads[k] for k in kept) and not any(early[k] for k in moved)
+    after = lambda state: sense(synapse, state, name, one, one)  # noqa: E731
+    moved = _moved(after, state)
+    reads = needed(lambda state: _values(after(state), moved), state)
+    good = set(_moved(lambda state: overdue(synapse, state, after(state), name, one, state.traces), state)) - set(moved)
+    early = needed(lambda state: _values(_pending(synapse, state), tuple(k for k in kept if k not in good)), state)
+    relaxing = _relaxing(synapse, state, name)
+    return not any(k in moved or k in relaxing or reads[k] for k in kept) and \
+        not any(early[k] for k in (*moved, *relaxing)) and (not relaxing or len(makers) == 1)
+
+
+def _relaxing(synapse: Synapse, state: SynapseState, name: str) -> tuple[int, ...]:
+    """Leaves besides `activated` that handing over a messenger changes."""
+    leaves, structure = jax.tree.flatten(state)
+    numbered = jax.tree.unflatten(structure, range(len(leaves)))
+    handed = [s.activated for rule, s in zip(synapse.rules, numbered.rules, strict=True) if rule.makes == name]
+    return tuple(k for k in _moved(lambda state: emit(synapse, state, name, jnp.ones(()))[0], state) if k not in handed)
+
+
+def _moved(change: Callable[[SynapseState], SynapseState], state: SynapseState) -> tuple[int, ...]:
+    """Leaves that `change` changes."""
+    return tuple(k for k, same in enumerate(untouched(change, state)) if not same)
 
 
 def _values(state: SynapseState, leaves: tuple[int, ...]) -> list[Array]:

@@ -5,7 +5,7 @@ rules alone. So the synapses that have any make as many rounds as their tile's b
 concerned; release and traces then flow in one stretch, whose length all synapses of a block share.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,7 @@ def making(synapse: Synapse, state: SynapseState, name: str) -> Bool[Array, "...
     for rule, s in zip(synapse.rules, state.rules, strict=True):
         floor = rule.floor() if isinstance(rule, AbstractSynthesis) and rule.makes == name else None
         if floor is not None:
-            little = 64 * jnp.finfo(s.activated.dtype).eps * floor
+            little = 64 * jnp.finfo(s.activated.dtype).eps * cast(AbstractSynthesis, rule).scale()
             found = found | (now.start > floor) | (s.activated > little)
     return jnp.broadcast_to(found, state.expression.q.shape)
 

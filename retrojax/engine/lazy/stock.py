@@ -25,8 +25,8 @@ from retrojax.parts.base import AbstractSynthesis
 from retrojax.space import to_fixed
 from retrojax.types import Scalar
 
-TILE = 8192
-"""Active synapses replayed together, at least."""
+TILE = 8192 + 16
+"""Active synapses replayed together, at least; no power of two, or the rows of a list would share lines of a cache."""
 
 
 class Active(NamedTuple):
@@ -48,10 +48,10 @@ class Active(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What listed synapses made, [n]: in molecules, the `activated` they are left with, [makers, n], and whether they
-    may go on making."""
+    """What listed synapses made, [n]: in molecules, or as `activated` where it is filtered; the `activated` they are left
+    with, [makers, n]; and whether they may go on making."""
 
-    molecules: Float[Array, " n"]
+    amount: Float[Array, " n"]
     activated: Float[Array, "m n"]
     hot: Bool[Array, " n"]
 
@@ -59,13 +59,14 @@ class Made(NamedTuple):
 class Stock(NamedTuple):
     """What was made since the last field step, and what the rows look like after it was handed over.
 
-    - `total`: per voxel, in fixed point. `molecules`: per synapse; no block where nobody asks. `most`: of one synapse.
+    - `total`: per voxel, in fixed point; of nothing where what was made is still to be filtered. `made`: per synapse, as
+      in `Made.amount`; no block where nobody asks. `most`: of one synapse.
     """
 
     cells: Float[Array, "B C slot"]
     hot: Bool[Array, "B J slot"]
     total: Int[Array, " V"]
-    molecules: Float[Array, "b slot"]
+    made: Float[Array, "b slot"]
     most: Scalar
 
 
@@ -73,8 +74,10 @@ def take_stock(model: Model, tissue: LazyTissue, state: LazyState, which: int, e
     """What all spines made of messenger number `which` in the last `elapsed` ms, which end now."""
     (grid, voxels), slots, dtype = tissue.space, tissue.plastic.post.shape, state.cells.dtype
     start = state.step - jnp.rint(elapsed / model.dt).astype(jnp.int32)
-    stock = Stock(state.cells, state.hot, jnp.zeros(grid.n_voxels, jnp.int32),
-                  jnp.zeros(slots if voxels.near is not None else (0, slots[1]), dtype), jnp.zeros((), dtype))
+    filtered = model.messengers[which].name in tissue.layout.filtered
+    stock = Stock(state.cells, state.hot, jnp.zeros(0 if filtered else grid.n_voxels, jnp.int32),
+                  jnp.zeros(slots if filtered or voxels.near is not None else (0, slots[1]), dtype),
+                  jnp.zeros((), dtype))
 
     def one(carry):
         stock, begin, _ = carry
@@ -146,16 +149,18 @@ def _replay_tile(
     start = (held.spine, made, jnp.zeros(place.shape, jnp.int32))
     spine, made, at = jax.lax.fori_loop(0, jnp.max(active.n_events), one_event, start)
     spine, made = _flow(synapse, makers, spine, made, (state.step - active.since - at) * dt)
-    molecules, rules, left = jnp.zeros(place.shape, active.stored.dtype), list(held.rules), []
+    total, rules, left = jnp.zeros(place.shape, active.stored.dtype), list(held.rules), []
+    name = model.messengers[which].name
     for k, amount in zip(makers, made, strict=True):
         # what earlier field steps took may leave less than nothing by a rounding
         amount = jnp.maximum(amount, 0.0)
         after, new = synapse.rules[k].emit(rules[k]._replace(activated=amount), elapsed)
-        molecules = molecules if new is None else molecules + new
+        new = amount if name in layout.filtered else new
+        total = total if new is None else total + new
         left.append(rules[k].activated + (after.activated - amount))
         rules[k] = after
-    hot = making(synapse, held._replace(spine=spine, rules=tuple(rules)), model.messengers[which].name)
-    return Made(molecules, jnp.stack(left) if left else jnp.zeros((0, *place.shape), molecules.dtype), hot)
+    hot = making(synapse, held._replace(spine=spine, rules=tuple(rules)), name)
+    return Made(total, jnp.stack(left) if left else jnp.zeros((0, *place.shape), total.dtype), hot)
 
 
 def _flow(synapse: Synapse, makers: list[int], spine: Any, made: list[Array], gap: Array):
@@ -167,28 +172,30 @@ def _flow(synapse: Synapse, makers: list[int], spine: Any, made: list[Array], ga
 
 def settle(model: Model, tissue: LazyTissue, which: int, stock: Stock, active: Active, made: Made) -> Stock:
     """The stock with what listed synapses made handed over."""
-    units = to_fixed(made.molecules, tissue.deposit_scale[which])
+    units = to_fixed(made.amount, tissue.deposit_scale[which] * (stock.total.size > 0))
     channels = _concerned(model, tissue.layout, which)[1]
     rank = tissue.layout.sparse.index(model.messengers[which].name)
     plain = lambda: _settle(tissue, channels, rank, stock, active, made, units)  # noqa: E731
     fast = lambda: native.settle(  # noqa: E731
-        active.lane, made.activated, jnp.asarray(channels, jnp.int32), made.hot, units, made.molecules,
+        active.lane, made.activated, jnp.asarray(channels, jnp.int32), made.hot, units, made.amount,
         tissue.space[1].spines, jnp.stack([active.listed, jnp.full((), rank, jnp.int32)]), stock.cells, stock.hot,
-        stock.total, stock.molecules)
+        stock.total, stock.made)
     cells, hot, total, own = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
     live = active.lane < tissue.plastic.post.size
-    return Stock(cells, hot, total, own, jnp.maximum(stock.most, jnp.max(jnp.where(live, made.molecules, 0.0))))
+    return Stock(cells, hot, total, own, jnp.maximum(stock.most, jnp.max(jnp.where(live, made.amount, 0.0))))
 
 
 def _settle(tissue: LazyTissue, channels: list[int], rank: int, stock: Stock, active: Active, made: Made, units):
     blocks, slot = tissue.plastic.post.shape
     live = active.lane < blocks * slot
-    row, column, cells, own = active.lane // slot, active.lane % slot, stock.cells, stock.molecules
+    row, column, cells, own = active.lane // slot, active.lane % slot, stock.cells, stock.made
     for c, values in zip(channels, made.activated, strict=True):
         cells = cells.at[row, c, column].set(values, mode="drop")
-    voxel = tissue.space[1].spines[jnp.minimum(row, blocks - 1), column]
-    total = stock.total.at[voxel].add(jnp.where(live, units, 0))
-    own = own.at[row, column].set(made.molecules, mode="drop") if own.size else own
+    total = stock.total
+    if total.size:
+        voxel = tissue.space[1].spines[jnp.minimum(row, blocks - 1), column]
+        total = total.at[voxel].add(jnp.where(live, units, 0))
+    own = own.at[row, column].set(made.amount, mode="drop") if own.size else own
     return cells, stock.hot.at[row, rank, column].set(made.hot, mode="drop"), total, own
 
 
