@@ -59,13 +59,13 @@ def fit_all(data: Imaged) -> dict[str, MaximumLikelihood]:
 
 
 def recovered(data: Imaged, fit: MaximumLikelihood) -> float:
-    """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify."""
+    """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify; not-a-number without one."""
     spec = MODELS[BEST][1]
     again = maximise(likelihood(simulated(data, fit.model, 3)), start({}), spec, starts=4, key=jax.random.key(1))
     print(f"synthetic sizes: {again.summary()}")
     known = {path: found for path, found in again.parameters.items() if found.identified}
-    return max(abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
-               for path, found in known.items())
+    return max((abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
+                for path, found in known.items()), default=float("nan"))
 
 
 def draw(data: dict[str, Imaged], fits) -> None:
