@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-from sizes import Drift, Imaged, likelihood, read, simulated, turnover, variogram
+from sizes import TYPES, Drift, Imaged, likelihood, read, simulated, turnover, variogram
 
 from retrojax.errors import InputError
 from retrojax.fit import MaximumLikelihood, Parameter, Spec, Transform, compare, maximise, profile
@@ -29,7 +29,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 FILE, HERE = "synapse_size_melander2021/psd95_weights.csv.gz", Path(__file__).parent
-TYPES = {"pyr": "pyramidal", "pv": "PV"}
 LOG = Transform("log")
 WITHIN = Transform("logit", 4.0, 28.0)  # one interval to the whole recording: faster drift is noise by definition
 NOISE = {"noise": Parameter(LOG, 0.2, 0.3)}
