@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,6 +122,14 @@ def held_back(given: Recordings, read: Callable[[Path, Path | None], Any]) -> An
         where = "" if given.score.name in str(error) else f"{given.score}: "
         print(f"--score: {where}{error}", file=sys.stderr)
         sys.exit(2)
+
+
+def say_left_out(what: str, labels: Iterable[str], why: str) -> None:
+    """Print which labels a fit or a score leaves out and why, the first five by name; nothing if there are none."""
+    names = list(dict.fromkeys(labels))
+    if names:
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        print(f"left out, {why}: {what} {', '.join(names[:5])}{more}")
 
 
 def parameters(model: Any) -> dict[str, float]:

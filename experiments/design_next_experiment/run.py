@@ -25,7 +25,7 @@ from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
 from retrojax.fit.stdp_rules import RULES
 from retrojax.io.pairing_table import PairingRow, pairing_problem, read_pairing_table
 from retrojax.protocols import bursts
-from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, recordings, say_left_out, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -112,7 +112,9 @@ def draw(gain: np.ndarray) -> None:
 
 def read_held(path: Path, protocols: Path | None) -> list[PairingRow]:
     """Held-back rows between layer-5 cells."""
-    rows = [row for row in read_pairing_table(path, protocols) if row.pathway in LAYER_5]
+    every = read_pairing_table(path, protocols)
+    rows = [row for row in every if row.pathway in LAYER_5]
+    say_left_out("pathway", [row.pathway for row in every if row.pathway not in LAYER_5], "as they are not fitted")
     if not rows:
         raise InputError("pre_mtype, post_mtype", "no row", LAYER_5[0], "give rows between layer-5 cells", path.name)
     return rows

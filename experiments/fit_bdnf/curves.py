@@ -7,6 +7,7 @@ import numpy as np
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.testing import say_left_out
 
 CURVES = {"BDNF_act_TrKB": "TrkB", "aAKT": "AKT", "pERK": "ERK"}
 ERROR_SHARE = 0.1
@@ -48,6 +49,7 @@ def read(path: Path, protocols: Path | None = None) -> list[Curve]:
         readouts = column_texts(table, "readout", Column("readout"))
         if not set(readouts) & set(meaning):
             raise InputError("readout", readouts[0], ", ".join(meaning), "say what it means with --protocols FILE")
+        say_left_out("readout", [name for name in readouts if name not in meaning], "as they are none of the three")
         known = [k for k, readout in enumerate(readouts) if readout in meaning]
         used = {name: [texts[k] for k in known] for name, texts in table.items()}
         t, y = (column_numbers(used, name, Column(name))[:, 0] for name in ("t_after_ligand_s", "value"))

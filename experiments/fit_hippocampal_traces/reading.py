@@ -7,6 +7,7 @@ import numpy as np
 
 from retrojax.errors import InputError
 from retrojax.fit.data import read_table
+from retrojax.testing import say_left_out
 
 FREE, FIXED = ("g_syn", "tau_d", "tau_r", "tau_f", "U"), ("Erev", "Vm", "Rin", "Cm")
 
@@ -22,11 +23,12 @@ def read(traces: Path, *published: Path) -> dict[str, dict]:
     fit_of = dict(reversed(fits))
     points, kind = defaultdict(list), {}
     for k, row in enumerate(_rows(traces, ("trace_id", "t_ms", "y"))):
-        values = [_number(row[name], f"{name}, row {k + 1}", traces.name) for name in ("t_ms", "y")]
+        values = [_finite(row[name], f"{name}, row {k + 1}", traces.name) for name in ("t_ms", "y")]
         points[row["trace_id"]].append(values)
         kind[row["trace_id"]] = row.get("kind") or "digitized"
     out = {name: _trace(np.array(values).T, kind[name], fit_of[name]) for name, values in points.items()
            if name in fit_of and len(values) >= 9}
+    say_left_out("trace_id", [name for name in points if name not in fit_of], "as their clamp is not known")
     if not out:
         raise InputError("trace_id", f"{len(points)} traces", "one of three events (nine points) whose clamp is known",
                          "give mode and conditions of the traces with --protocols FILE", traces.name)
@@ -45,11 +47,18 @@ def _number(text: str | None, field: str, file: str) -> float:
         raise InputError(field, str(text), "a number", "correct the row", file) from None
 
 
+def _finite(text: str | None, field: str, file: str) -> float:
+    number = _number(text, field, file)
+    if not np.isfinite(number):
+        raise InputError(field, text, "a finite number", "correct the row, or leave the trace out", file)
+    return number
+
+
 def _conditions(path: Path, row: dict[str, str]) -> tuple[str, dict]:
     if row["mode"] not in ("voltage-clamp", "current-clamp"):
         raise InputError(f"mode of {row['trace_id']}", row["mode"], "voltage-clamp, current-clamp", "correct it",
                          path.name)
-    fixed = [_number(row.get(f"{key}_median"), f"{key}_median of {row['trace_id']}", path.name) for key in FIXED]
+    fixed = [_finite(row.get(f"{key}_median"), f"{key}_median of {row['trace_id']}", path.name) for key in FIXED]
     free = [_number(row.get(f"{key}_median") or "nan", key, path.name) for key in FREE]
     return row["trace_id"], {"clamp": row["mode"] == "voltage-clamp", "fixed": np.array(fixed),
                              "published": np.log(free)}

@@ -124,9 +124,12 @@ def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]
 
 def _amplitude(text: str | None, field: str) -> float:
     try:
-        return float(text or "nan")
+        number = float(text or "nan")
     except ValueError:
-        raise InputError(field, text, "a number, or nothing where missing", "correct the row") from None
+        number = -1.0
+    if number < 0 or np.isinf(number):
+        raise InputError(field, text, "a positive number, or nothing where missing", "correct the row")
+    return number
 
 
 def named_protocols(path: Path | None) -> dict[str, list[float]]:

@@ -33,7 +33,17 @@ from retrojax.fit import FitResult, Problem, fit
 from retrojax.fit.spec import double, fix
 from retrojax.fit.stdp_rules import RULES
 from retrojax.io.pairing_table import PairingRow, pairing_problem, read_pairing_table
-from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
+from retrojax.testing import (
+    Target,
+    held_back,
+    holds,
+    keep,
+    kept,
+    parameters,
+    recordings,
+    say_left_out,
+    write_targets,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -65,6 +75,7 @@ def score(rows: list[PairingRow], models: dict, pathways: tuple[str, ...], const
     """Chi2 of every rule on held-back rows beside the two simplest answers."""
     used = [row for row in rows if row.pathway in pathways]
     print(f"--score: {len(used)} of {len(rows)} rows are of fitted pathways")
+    say_left_out("pathway", [row.pathway for row in rows if row.pathway not in pathways], "as they are not fitted")
     if not used:
         return {}
     problem = pairing_problem(used, pathways, "none")

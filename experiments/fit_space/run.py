@@ -59,6 +59,9 @@ def read_branches(path: Path, protocols: Path | None = None) -> list[tuple[np.nd
         table = read_table(path, ("branch", "synapse_type", "um_along_branch"))
         place = column_numbers(table, "um_along_branch", Column("um_along_branch"))[:, 0].tolist()
         names, kinds = (column_texts(table, name, Column(name)) for name in ("branch", "synapse_type"))
+        if unknown := sorted({kind for kind in kinds if not kind.startswith(("exc", "inh"))}):
+            raise InputError("synapse_type", ", ".join(unknown), "excitatory_spine, inhibitory_shaft",
+                             "leave these synapses out")
     for name, x, kind in zip(names, place, kinds, strict=True):
         branches.setdefault(name, []).append((x, kind.startswith("exc")))
     arrays = [(np.array([x for x, _ in rows]), np.array([e for _, e in rows])) for rows in branches.values()]

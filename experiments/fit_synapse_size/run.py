@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-from sizes import Drift, Imaged, likelihood, read, simulated, turnover, variogram
+from sizes import TYPES, Drift, Imaged, likelihood, read, simulated, turnover, variogram
 
 from retrojax.errors import InputError
 from retrojax.fit import MaximumLikelihood, Parameter, Spec, Transform, compare, maximise, profile
@@ -29,7 +29,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 FILE, HERE = "synapse_size_melander2021/psd95_weights.csv.gz", Path(__file__).parent
-TYPES = {"pyr": "pyramidal", "pv": "PV"}
 LOG = Transform("log")
 WITHIN = Transform("logit", 4.0, 28.0)  # one interval to the whole recording: faster drift is noise by definition
 NOISE = {"noise": Parameter(LOG, 0.2, 0.3)}
@@ -59,13 +58,13 @@ def fit_all(data: Imaged) -> dict[str, MaximumLikelihood]:
 
 
 def recovered(data: Imaged, fit: MaximumLikelihood) -> float:
-    """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify."""
+    """Largest |ln fitted/true|/sd over the parameters that the synthetic sizes identify; not-a-number without one."""
     spec = MODELS[BEST][1]
     again = maximise(likelihood(simulated(data, fit.model, 3)), start({}), spec, starts=4, key=jax.random.key(1))
     print(f"synthetic sizes: {again.summary()}")
     known = {path: found for path, found in again.parameters.items() if found.identified}
-    return max(abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
-               for path, found in known.items())
+    return max((abs(np.log(found.value / fit.parameters[path].value)) / (found.sd / found.value)
+                for path, found in known.items()), default=float("nan"))
 
 
 def draw(data: dict[str, Imaged], fits) -> None:

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from retrojax.errors import naming_file
+from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood
 from retrojax.fit.data import Column, column_numbers, column_texts, read_table
 
+TYPES = {"pyr": "pyramidal", "pv": "PV"}
 FOLDS = 4
 MOST_PATTERNS = 64
 """Patterns of presence over eight sessions; the recordings show 36."""
@@ -101,6 +102,10 @@ def read(path: Path, cell_type: str, mean: float | None = None) -> Imaged | None
         kinds, dendrite, number = (column_texts(table, name, Column(name)) for name in names)
         day, present, weight = (column_numbers(table, name, Column(name))[:, 0]
                                 for name in ("day", "present", "weight_norm"))
+        if unknown := sorted(set(kinds) - set(TYPES)):
+            raise InputError("cell_type", ", ".join(unknown), ", ".join(TYPES), "leave these synapses out")
+        for k in np.flatnonzero(weight < 0):
+            raise InputError(f"weight_norm, row {k + 1}", float(weight[k]), "0 or more", "correct the row")
     mine = [k for k, kind in enumerate(kinds) if kind == cell_type]
     if not mine:
         return None

@@ -3,6 +3,7 @@
 from retrojax.fit import likelihoods as likelihoods
 from retrojax.fit.compare import compare as compare
 from retrojax.fit.config import FitConfig as FitConfig, build as build
+from retrojax.fit.estimate_descent import Descending as Descending
 from retrojax.fit.estimator import PlasticityRegressor as PlasticityRegressor
 from retrojax.fit.fitting import fit as fit
 from retrojax.fit.hierarchical import Population as Population, fit_population as fit_population
@@ -32,9 +33,9 @@ from retrojax.fit.stochastic import (
 )
 
 __all__ = [
-    "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood", "NetworkOutcome",
-    "PairOutcome", "Parameter", "PlasticityRegressor", "Population", "PopulationPosterior", "Problem", "Saved",
-    "Spec", "Transform", "build", "compare", "descend", "fit", "fit_config", "fit_population",
+    "Descending", "Descent", "FitConfig", "FitReport", "FitResult", "Likelihood", "MaximumLikelihood",
+    "NetworkOutcome", "PairOutcome", "Parameter", "PlasticityRegressor", "Population", "PopulationPosterior",
+    "Problem", "Saved", "Spec", "Transform", "build", "compare", "descend", "fit", "fit_config", "fit_population",
     "least_squares_likelihood", "likelihoods", "maximise", "profile", "report_descent", "report_from_json",
     "sample_population", "sample_posterior", "start_descent",
 ]

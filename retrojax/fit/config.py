@@ -57,6 +57,13 @@ class FitConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _mini_batches_can_be_drawn(self) -> "FitConfig":
+        descent, count = self.solver.descent, len(self.rows)
+        if descent and descent.batch and descent.batch > count:
+            raise InputError("solver.descent.batch", descent.batch, f"1 to {count} points", "leave it out to use all")
+        return self
+
+    @model_validator(mode="after")
     def _priors_are_of_parameters(self) -> "FitConfig":
         for path in self.priors:
             require_known(path, self.parameters, "priors")

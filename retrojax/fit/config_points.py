@@ -38,7 +38,8 @@ def synapse_outcome(config: Any, beta: Any) -> PairOutcome | Observation:
     `beta`: fraction of synapses that start DOWN, for a calcium-threshold rule.
     """
     tables, which = _tables(config)
-    outcome = PairOutcome(tables, which, tuple(QUANTITIES.index(_quantity(row)) for row in config.rows), beta)
+    quantity = jnp.asarray([QUANTITIES.index(_quantity(row)) for row in config.rows])
+    outcome = PairOutcome(tables, jnp.asarray(which), quantity, beta)
     return outcome if config.likelihood is None else _observation(config, outcome)
 
 

@@ -64,10 +64,18 @@ def _cost(config: FitConfig, name: str, built: Any, own: bool) -> Cost:
     tangents = len(spec) + 1
     state = STATE * _channels(model) * tangents * protocols
     own_order = SORTED * tangents * entries * protocols * any(path.endswith("spine.delay") for path in spec)
-    way = "least squares, then maximum likelihood (BFGS)" if likelihood else "least squares (Levenberg-Marquardt)"
     evaluations = solver.starts * (solver.screen if solver.screen > 1 else 0) + (ask.predictive if own else 0)
-    return Cost(name, way, len(spec), entries, protocols, batch, solves, evaluations,
+    return Cost(name, _way(config, len(problem.mean)), len(spec), entries, protocols, batch, solves, evaluations,
                 SHARED * entries * protocols + batch * (state + own_order))
+
+
+def _way(config: FitConfig, points: int) -> str:
+    descent = config.solver.descent
+    if descent is not None:
+        each = f"mini-batches of {descent.batch} of {points} points" if descent.batch else "all points"
+        return f"descent ({descent.optimiser}, {descent.steps} steps of {each})"
+    return "least squares, then maximum likelihood (BFGS)" if config.likelihood else (
+        "least squares (Levenberg-Marquardt)")
 
 
 def _channels(model: Any) -> int:

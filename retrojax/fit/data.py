@@ -119,7 +119,7 @@ def from_table(
             if sem.shape != numbers["value"].shape:
                 raise InputError("columns.sem", sem.shape[1], f"{numbers['value'].shape[1]} columns, as `value`",
                                  "name one column of errors per column of values")
-            _refuse(sem <= 0, sem, "sem", "a positive standard error",
+            _refuse(sem <= 0, sem, columns["sem"], "a positive standard error",
                     "leave `sem` out for single trials, or give a floor")
         labels = {} if protocols is None else protocols_by_label(protocols)
         # a train of K values has K stimuli where no column says otherwise
@@ -207,7 +207,8 @@ def _column(table: Mapping[str, Any], role: str, name: str) -> Any:
     return table[name]
 
 
-def _refuse(bad: np.ndarray, values: np.ndarray, field: str, allowed: str, cure: str) -> None:
+def _refuse(bad: np.ndarray, values: np.ndarray, column: Column, allowed: str, cure: str) -> None:
     if np.any(bad):
         k, j = np.argwhere(bad)[0]
-        raise InputError(f"{field}, row {k + 1}", float(values[k, j]), allowed, cure)
+        name = column.name if isinstance(column.name, str) else column.name[j]
+        raise InputError(f"{name}, row {k + 1}", float(values[k, j]), allowed, cure)

@@ -18,7 +18,7 @@ from retrojax.fit import likelihoods
 from retrojax.fit.maximise import Likelihood, least_squares_likelihood
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
-from retrojax.fit.solve import Solver, compile_solver, loss_of, solve_all
+from retrojax.fit.solve import Solved, Solver, compile_solver, loss_of, solve_all
 from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, prior_misfit, set_coordinates, slope
 
 Data = dict[str, Any]
@@ -103,6 +103,10 @@ class Estimate(ABC):
     def likelihood(self) -> Likelihood:
         """The measurements as a function of the model alone, for a sampler."""
 
+    def slopes(self, u: np.ndarray) -> np.ndarray | None:
+        """d expected / d u [K, n, P] at coordinates [K, P] where `information` is made of it, else None."""
+        return None
+
     def loss(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:
         """Minus twice the log posterior [K] at coordinates [K, P], with the constant that `solve` has."""
         loss = self._misfit(u, data) + prior_misfit(self.spec, u, (data or {}).get("prior"))
@@ -167,8 +171,14 @@ class LeastSquares(Estimate):
         return solved._replace(prediction=solved.prediction[:, :n], jacobian=solved.jacobian[:, :n])
 
     def expected(self, u: np.ndarray) -> np.ndarray:
+        return self._there(u).prediction
+
+    def slopes(self, u: np.ndarray) -> np.ndarray | None:
+        return self._there(u).jacobian
+
+    def _there(self, u: np.ndarray) -> Solved:
         nothing = np.zeros((len(u), self.problem.mean.size))
-        return solve_all(self._solver, u, nothing, nothing, u).prediction
+        return solve_all(self._solver, u, nothing, nothing, u)
 
     def density(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:
         return np.asarray(likelihoods.gaussian((data or self.data)["mean"], self.expected(u), self.problem.sem))

@@ -15,6 +15,7 @@ from retrojax.fit.maximise import Likelihood
 from retrojax.fit.observation import KINDS, Observation, Seen
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
+from retrojax.fit.solve import batches
 from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
 
 
@@ -56,7 +57,7 @@ class MostLikely(Estimate):
             u0, near = np.where(np.isfinite(found.loss)[:, None], found.u, u0), found.steps
         fixed = np.arange(len(self.spec)) == (-1 if held is None else held)
         pieces = []
-        for rows in self._batches(len(u0)):
+        for rows in batches(len(u0), self.batch):
             filled, place = self._filled(data or self.data, which[rows])
             weight = self._weights(place, None if keep is None else keep[rows])
             pieces.append(self._solve(u0[rows], weight, fixed, priors[rows], *(filled[name] for name in names)))
@@ -91,18 +92,13 @@ class MostLikely(Estimate):
 
     def information(self, ends: Ends, data: Data | None = None, sets: np.ndarray | None = None) -> np.ndarray:
         which, pieces = np.zeros(len(ends.u), int) if sets is None else sets, []
-        for rows in self._batches(len(ends.u)):
+        for rows in batches(len(ends.u), self.batch):
             filled, place = self._filled(data or self.data, which[rows])
             pieces.append(self._curvature(ends.u[rows], self._weights(place, None), *(filled[x] for x in self.data))[0])
         return np.concatenate(pieces)[: len(ends.u)]
 
     def likelihood(self) -> Likelihood:
         return Likelihood(self.observation.log_density, self.problem.groups)
-
-    def _batches(self, count: int) -> list[np.ndarray]:
-        """Rows of each batch; spare rows of the last repeat its first."""
-        firsts = range(0, count, self.batch)
-        return [np.where(rows < count, rows, rows[0]) for rows in (first + np.arange(self.batch) for first in firsts)]
 
     def _filled(self, data: Data, sets: np.ndarray) -> tuple[Data, np.ndarray]:
         """The data sets that are asked for in the slots, and in which slot that of each row is."""
@@ -140,7 +136,7 @@ class MostLikely(Estimate):
         return tuple(_look(self.observation, self.model, self._items, jnp.asarray(u)))
 
     def _seen(self, u: np.ndarray) -> tuple[Seen, dict[str, Any]]:
-        pieces = [self._look(u[rows]) for rows in self._batches(len(u))]
+        pieces = [self._look(u[rows]) for rows in batches(len(u), self.batch)]
         value, p, q, *noise = (np.concatenate(parts)[: len(u)] for parts in zip(*pieces, strict=True))
         named = zip(sorted(self.model.noise), noise, strict=True)
         return Seen(value, p, q), {name: value[:, None] for name, value in named}

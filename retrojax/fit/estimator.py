@@ -94,4 +94,5 @@ class PlasticityRegressor:
     def _outcome(self, X: Sequence[Protocol]) -> PairOutcome:
         calcium = uses_calcium(self.model.rules[0])
         beta = jnp.asarray(self.down_fraction, float) if calcium else None
-        return PairOutcome(stack_tables([tuple(one) for one in X]), tuple(range(len(X))), (0,) * len(X), beta)
+        each = jnp.arange(len(X))
+        return PairOutcome(stack_tables([tuple(one) for one in X]), each, jnp.zeros_like(each), beta)

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrojax.errors import InputError
 from retrojax.fit.estimate import Ends, Estimate, LeastSquares
+from retrojax.fit.estimate_descent import ByDescent, Descending
 from retrojax.fit.estimate_likelihood import MostLikely
 from retrojax.fit.identify import (
     KNOWN_WITHIN,
@@ -41,13 +42,15 @@ def fit(
     batch: int | None = None,
     enough: int | None = None,
     saved: Saved | None = None,
+    descent: Descending | None = None,
 ) -> FitResult:
     """Fit the parameters in `spec` from many starts at once, in float64.
 
     Least squares where `problem.predict` gives numbers: the loss is sum [(prediction - mean)/SEM]^2, minus twice the
     log-likelihood of the data up to a constant, plus the priors; Levenberg-Marquardt with a forward-mode Jacobian.
-    Maximum likelihood where it is an `Observation`: the loss is minus twice the log posterior; BFGS. Either way the one
-    compiled solve is used again for every held-out group and for synthetic data.
+    Maximum likelihood where it is an `Observation`: the loss is minus twice the log posterior; BFGS. With `descent`
+    either is solved by an optax transformation instead, in mini-batches where wanted. The one compiled solve is used
+    again for every held-out group and for synthetic data.
 
     **Arguments**
 
@@ -63,6 +66,7 @@ def fit(
     - `batch`: starts solved at once, all by default. `enough`: no further batch once so many of them ended within 0.1
       of the best loss.
     - `saved`: solves that an interrupted fit left behind.
+    - `descent`: optimiser, steps and mini-batch; `max_steps` and `tolerance` then say nothing.
 
     **Returns** `FitResult`. **Raises** `InputError` for a spec or points that cannot be used.
 
@@ -70,7 +74,7 @@ def fit(
     """
     with jax.enable_x64(True):
         estimate = prepare(problem, model, spec, batch=min(batch or starts, starts), max_steps=max_steps,
-                           tolerance=tolerance, recovery=recovery, saved=saved)
+                           tolerance=tolerance, recovery=recovery, saved=saved, descent=descent)
         return fit_prepared(estimate, starts=starts, key=key, screen=screen, recovery=recovery, recover=recover,
                             enough=enough)
 
@@ -78,16 +82,20 @@ def fit(
 def prepare(
     problem: Problem, model: Any, spec: Spec, *, batch: int, max_steps: int | None = None,
     tolerance: float | None = None, recovery: int = 0, saved: Saved | None = None,
+    descent: Descending | None = None,
 ) -> Estimate:
     """The compiled way to estimate a problem's parameters; arguments as of `fit`, under x64."""
     _check_counts({"starts": batch, "max_steps": 1 if max_steps is None else max_steps}, recovery)
     check_problem(problem)
     check_spec(model, spec)
     problem, model = problem._replace(predict=double(problem.predict)), double(model)
+    estimate: Estimate
     if isinstance(problem.predict, Observation):
         slots = max(1, min(recovery, batch))
-        return MostLikely(problem, model, spec, batch, max_steps, tolerance, saved, slots)
-    return LeastSquares(problem, model, spec, batch, max_steps, tolerance, saved)
+        estimate = MostLikely(problem, model, spec, batch, max_steps, tolerance, saved, slots)
+    else:
+        estimate = LeastSquares(problem, model, spec, batch, max_steps, tolerance, saved)
+    return estimate if descent is None else ByDescent(estimate, descent, saved)
 
 
 def fit_prepared(

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrojax.fit.spec import Spec, prior_coordinates, relative_slopes
+from retrojax.fit.spec import Spec, at_rest, prior_coordinates, relative_slopes
 
 KNOWN_WITHIN = math.log(2.0)
 """A parameter, or a product of parameters, is determined if one standard deviation is less than a factor of 2."""
 
 HOPELESS = 50.0
 """Standard deviations of ln x beyond this (a factor of e^50) are reported as no information at all."""
+
+ROUNDING = 1e-6
+"""Least share of a parameter in a direction about which nothing is known; a smaller one is rounding."""
 
 
 class Identified(NamedTuple):
@@ -38,16 +41,17 @@ def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.nd
     Valid as far as the model is linear over one standard deviation. At a clip or a kink (a calcium peak that just
     touches a threshold) the curvature is that of one side.
     """
-    prior = prior_coordinates(spec)[1]
-    scaled = np.concatenate([weight[:, None] * jacobian, np.diag(prior)]) @ np.linalg.inv(relative_slopes(spec, values))
-    return identify_root(spec, scaled)
+    root = np.concatenate([weight[:, None] * jacobian, np.diag(prior_coordinates(spec)[1])])
+    moving = ~at_rest(spec, values)
+    return identify_root(spec, (root * moving) @ np.linalg.inv(relative_slopes(spec, values)))
 
 
 def identify_root(spec: Spec, root: np.ndarray) -> Identified:
     """Uncertainties from a root S [n, P] of the information matrix S^T S of the ln x (of x/spread for `identity`)."""
     _, singular, vectors = np.linalg.svd(root, full_matrices=True)
     singular = np.concatenate([singular, np.zeros(len(spec) - singular.size)])
-    spread = 1 / np.maximum(singular, math.exp(-HOPELESS))
+    # no wider than makes a share of ROUNDING hopeless: else rounding would make every parameter unknown
+    spread = 1 / np.maximum(singular, ROUNDING / HOPELESS)
     log_sd = np.sqrt(np.sum((vectors.T * spread) ** 2, -1))
     weak = [number for number in np.argsort(-spread, kind="stable") if spread[number] > KNOWN_WITHIN]
     log_sd = np.where(log_sd > HOPELESS, np.inf, log_sd)
@@ -56,13 +60,17 @@ def identify_root(spec: Spec, root: np.ndarray) -> Identified:
 
 def identify_information(spec: Spec, values: np.ndarray, information: np.ndarray) -> Identified:
     """Uncertainties from the information matrix [P, P] of the coordinates u, at parameters `values` [P]."""
-    return identify_root(spec, _root(information) @ np.linalg.inv(relative_slopes(spec, values)))
+    return identify_root(spec, _root(spec, values, information))
 
 
-def _root(information: np.ndarray) -> np.ndarray:
-    """S with S^T S = information; a direction that curves the wrong way (a bound, a kink) says nothing."""
-    size, vectors = np.linalg.eigh(information)
-    return np.sqrt(np.maximum(size, 0.0))[:, None] * vectors.T
+def _root(spec: Spec, values: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """S with S^T S = information on the ln x, from that on the coordinates.
+
+    A direction that curves the wrong way (a kink) says nothing, and nothing is said about a parameter at its bound.
+    """
+    moving = ~at_rest(spec, values)
+    size, vectors = np.linalg.eigh(information * np.outer(moving, moving))
+    return np.sqrt(np.maximum(size, 0.0))[:, None] * vectors.T * moving @ np.linalg.inv(relative_slopes(spec, values))
 
 
 def coordinate_sd(information: np.ndarray) -> np.ndarray:
@@ -90,7 +98,7 @@ def directions(spec: Spec, values: np.ndarray, information: np.ndarray) -> Direc
 
     Reference: Gutenkunst et al. (2007) PLoS Comput Biol 3:e189.
     """
-    root = _root(information) @ np.linalg.inv(relative_slopes(spec, values))
+    root = _root(spec, values, information)
     _, singular, vectors = np.linalg.svd(root, full_matrices=True)
     spread = 1 / np.maximum(singular, math.exp(-HOPELESS))
     scaled = vectors.T * np.where(spread > HOPELESS, 0.0, spread)

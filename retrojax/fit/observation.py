@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.engine.rows import Synapse
 from retrojax.fit import likelihoods as law
@@ -80,8 +80,8 @@ class Observation(eqx.Module):
 
     def seen(self, model: Measured) -> Seen:
         """What the model says about each point."""
-        ratios = self.outcome.outcomes(model)[np.asarray(self.outcome.protocol)]
-        value = jnp.take_along_axis(ratios, np.asarray(self.outcome.quantity)[:, None], 1)[:, 0]
+        ratios = self.outcome.outcomes(model)[self.outcome.protocol]
+        value = jnp.take_along_axis(ratios, self.outcome.quantity[:, None], 1)[:, 0]
         # a binomial law at p = 0 or 1 has no density for what it excludes
         return Seen(value, jnp.clip(model.p_release * ratios[:, 1], LEAST, 1 - LEAST), model.q * ratios[:, 2])
 
@@ -98,6 +98,11 @@ class Observation(eqx.Module):
         """Log density [..., n] of data sets under what a model says."""
         measured = KINDS[self.kind].density(observed, seen, noise, self.sem, self.sites)
         return jnp.where(self.assumed, law.gaussian(observed["mean"], seen.value, self.sem), measured)
+
+    def take(self, rows: Int[Array, " b"]) -> "Observation":
+        """These points alone."""
+        observed = {name: array[:, rows] for name, array in self.observed.items()}
+        return Observation(self.outcome.take(rows), self.kind, self.sites, observed, self.sem[rows], self.assumed[rows])
 
     def log_density(self, model: Measured) -> Float[Array, " m"]:
         """Log density of every point of every set, [sets * n]."""

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int
 
 from retrojax.engine.events import SpikeTable, run_events
 from retrojax.engine.rows import Synapse, SynapseState, init_state
@@ -67,17 +68,22 @@ class PairOutcome(eqx.Module):
     **Arguments**
 
     - `tables`: protocols, stacked along the first axis.
-    - `protocol`, `quantity`: for each of n predictions, which protocol and which of `QUANTITIES`; static.
+    - `protocol`, `quantity`: for each of n predictions, which protocol and which of `QUANTITIES`.
     - `calcium_beta`: fraction of synapses that start DOWN, or None for w = P q/(P0 q0).
     """
 
     tables: SpikeTable
-    protocol: tuple[int, ...] = eqx.field(static=True)
-    quantity: tuple[int, ...] = eqx.field(static=True)
+    protocol: Int[Array, " n"]
+    quantity: Int[Array, " n"]
     calcium_beta: PerRow | None = None
 
     def __call__(self, model: Synapse) -> PerRow:
-        return self.outcomes(model)[np.asarray(self.protocol), np.asarray(self.quantity)]
+        return self.outcomes(model)[self.protocol, self.quantity]
+
+    def take(self, rows: Int[Array, " b"]) -> "PairOutcome":
+        """These predictions alone, each with a protocol of its own."""
+        tables = jax.tree.map(lambda leaf: leaf[self.protocol[rows]], self.tables)
+        return PairOutcome(tables, jnp.arange(rows.size), self.quantity[rows], self.calcium_beta)
 
     def outcomes(self, model: Synapse) -> PerRow:
         """(w, P, q) relative to the start after every protocol; shape [protocols, 3]."""

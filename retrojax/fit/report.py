@@ -113,7 +113,8 @@ def fit_config(config: FitConfig, saved: Saved | None = None, on_stage: OnStage 
 def _prepared(config: FitConfig, built: Any, saved: Saved | None) -> Estimate:
     solver = config.solver
     return prepare(*built, batch=min(solver.batch or solver.starts, solver.starts), max_steps=solver.max_steps,
-                   tolerance=solver.tolerance, recovery=config.report.recovery, saved=saved)
+                   tolerance=solver.tolerance, recovery=config.report.recovery, saved=saved,
+                   descent=solver.descending())
 
 
 def _fitted(config: FitConfig, estimate: Estimate, recovery: int) -> FitResult:

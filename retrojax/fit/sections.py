@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from retrojax.errors import InputError
 from retrojax.fit.data_config import PointsFile, points_from_file
+from retrojax.fit.descent_config import DescentSection
+from retrojax.fit.estimate_descent import Descending
 from retrojax.fit.observation import KINDS
 from retrojax.parts.choice import PartChoice, Section, quantity
 from retrojax.protocols import Protocol, bursts, pairs
@@ -188,7 +190,7 @@ class LikelihoodSection(Section):
 
 
 class SolverSection(Section):
-    """Starts and limits of the solve."""
+    """Starts and limits of the solve, which is least squares or BFGS, or `descent`."""
 
     starts: int = Field(default=32, ge=1, le=100_000)
     batch: int | None = Field(default=None, ge=1, description="starts solved at once; all by default")
@@ -197,6 +199,19 @@ class SolverSection(Section):
     seed: int = Field(default=0, ge=0)
     max_steps: int | None = Field(default=None, ge=1, description="of a solve; 60, or 200 with a likelihood")
     tolerance: Positive | None = Field(default=None, description="1e-4, or 1e-6 with a likelihood")
+    descent: DescentSection | None = None
+
+    @model_validator(mode="after")
+    def _limits_belong_to_the_method(self) -> "SolverSection":
+        for name in ("max_steps", "tolerance"):
+            if self.descent and getattr(self, name) is not None:
+                raise InputError(name, getattr(self, name), "nothing beside `descent`",
+                                 "remove it, and give descent.steps and descent.patience")
+        return self
+
+    def descending(self) -> Descending | None:
+        """How to descend, where the section says so."""
+        return None if self.descent is None else self.descent.make(self.seed)
 
 
 class SampleSection(Section):

@@ -104,12 +104,16 @@ def solve_all(
     """
     prior = np.broadcast_to(solver.prior if prior is None else prior, np.shape(u0))
     pieces = []
-    for first in range(0, len(u0), solver.batch):
-        rows = np.arange(first, first + solver.batch)
-        rows = np.where(rows < len(u0), rows, first)
+    for rows in batches(len(u0), solver.batch):
         part = solver.run(*(jnp.asarray(values[rows], float) for values in (u0, mean, weight, prior)))
         pieces.append([np.asarray(field) for field in part])
     return Solved(*(np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True)))
+
+
+def batches(count: int, size: int) -> list[np.ndarray]:
+    """Rows of each batch of `size`; spare rows of the last repeat its first."""
+    return [np.where(rows < count, rows, rows[0]) for rows in (first + np.arange(size) for first in
+                                                               range(0, count, size))]
 
 
 def loss_of(

@@ -12,6 +12,9 @@ from jaxtyping import Array, Float
 
 from retrojax.errors import InputError
 
+AT_REST = 1e-6
+"""d(ln x)/du below which a parameter stands at its bound: curvature along its coordinate is rounding there."""
+
 
 class Transform(NamedTuple):
     """Map of a parameter x to the unbounded coordinate u in which the fit moves.
@@ -260,6 +263,12 @@ def slope(parameter: Parameter, value: float) -> float:
     if kind == "softplus":
         return -math.expm1(low - value) / abs(value)
     return 1 - value / high if kind == "simplex" else 1.0
+
+
+def at_rest(spec: Spec, values: np.ndarray) -> np.ndarray:
+    """True for parameters so close to a bound that their coordinate no longer moves them, at `values` [P]."""
+    return np.array([p.transform.kind in ("logit", "softplus") and slope(p, float(value)) < AT_REST
+                     for p, value in zip(spec.values(), values, strict=True)])
 
 
 def relative_slopes(spec: Spec, values: np.ndarray) -> np.ndarray:

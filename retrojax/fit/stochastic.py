@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PyTree, UInt
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, Solves, log_posterior, summarise
-from retrojax.fit.spec import Spec, check_spec, double, draw_starts
+from retrojax.fit.spec import Spec, check_spec, double, draw_starts, prior_coordinates
 from retrojax.types import SeedKey
 
 SMOOTHED_OVER = 10
@@ -54,10 +54,16 @@ def start_descent(spec: Spec, optimiser: optax.GradientTransformation, *, starts
     if starts < 1:
         raise InputError("starts", starts, "1 or more", "give the number of first guesses")
     with jax.enable_x64(True):
-        seed = jax.random.key_data(key)
-        u = jnp.asarray(draw_starts(spec, starts, np.random.default_rng(np.asarray(seed).ravel())), float)
-        high, none = jnp.full(starts, jnp.inf), jnp.zeros(starts, jnp.int32)
-        return Descent(u, u, jax.vmap(optimiser.init)(u), high, high, none, none, jnp.zeros((), jnp.int32), seed)
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+        return descent_from(draw_starts(spec, starts, rng), optimiser, key)
+
+
+def descent_from(u0: Float[np.ndarray, "S P"], optimiser: optax.GradientTransformation, key: SeedKey) -> Descent:
+    """The descent before its first step from given coordinates, under x64; `key`: of the mini-batches."""
+    u = jnp.asarray(u0, float)
+    high, none = jnp.full(len(u), jnp.inf), jnp.zeros(len(u), jnp.int32)
+    moments = jax.vmap(optimiser.init)(u)
+    return Descent(u, u, moments, high, high, none, none, jnp.zeros((), jnp.int32), jax.random.key_data(key))
 
 
 def descend(
@@ -74,7 +80,8 @@ def descend(
     - `likelihood`, `model`, `spec`: as for `maximise`. `optimiser`: that of `start_descent`.
     - `steps`: may change without compiling again.
     - `batch`: observations of a mini-batch, drawn anew for every step without replacement, the same for all starts;
-      None uses all. Every array of `likelihood.log_density` must then have the observations as its first axis.
+      None uses all. Every array of `likelihood.log_density` must then have the observations as its first axis, or the
+      density a method `take(rows)` that gives the density of these observations alone.
     - `patience`: a start stops once its averaged loss has not fallen by `least` for this many steps. The loss of
       mini-batches rises and falls with the draws: give them a patience as long as the schedule of the step size.
 
@@ -86,9 +93,46 @@ def descend(
     with jax.enable_x64(True):
         density = double(likelihood.log_density)
         if batch is not None:
-            _check_batch(density, likelihood, batch)
-        return _descend(density, double(model), tuple(spec.items()), optimiser, jnp.asarray(likelihood.weights),
-                        descent, jnp.asarray(steps), batch, jnp.asarray(patience), jnp.asarray(least))
+            check_batch(density, len(likelihood.groups), batch)
+        return descend_each(density, double(model), spec, optimiser, _alike(likelihood, spec, len(descent.u)), descent,
+                            steps, batch=batch, patience=patience, least=least)
+
+
+class Each(NamedTuple):
+    """What may differ between S descents of n observations that run at once.
+
+    - `data`: pytree of arrays [S, n, ...] given to the density after the model; None where it has its own data.
+    - `weight`: of each observation [S, n]. `prior`: means of the priors in coordinates [S, P].
+    - `held`: True where a coordinate stays where it started [S, P].
+    """
+
+    data: PyTree
+    weight: Float[Array, "S n"]
+    prior: Float[Array, "S P"]
+    held: Bool[Array, "S P"]
+
+
+def descend_each(
+    density: Any, model: Any, spec: Spec, optimiser: optax.GradientTransformation, each: Each, descent: Descent,
+    steps: int, *, batch: int | None, patience: int, least: float = 1e-6,
+) -> Descent:
+    """`descend` with data, weights, priors and held coordinates of every start's own; all in double, under x64."""
+    return _descend(density, model, tuple(spec.items()), optimiser, each, descent, jnp.asarray(steps), batch,
+                    jnp.asarray(patience), jnp.asarray(least))
+
+
+def standing(
+    density: Any, model: Any, spec: Spec, each: Each, u: Float[Array, "S P"]
+) -> tuple[Float[Array, " S"], Bool[Array, " S"]]:
+    """Minus the log posterior of every start over all its observations, and whether it is flat there."""
+    loss, flat = _standing(density, model, tuple(spec.items()), each, u)
+    return jnp.where(jnp.isfinite(loss), loss, jnp.inf), flat
+
+
+def _alike(likelihood: Likelihood, spec: Spec, starts: int) -> Each:
+    weight, prior = jnp.asarray(likelihood.weights), jnp.asarray(prior_coordinates(spec)[0])
+    many: Any = lambda row: jnp.broadcast_to(row, (starts, row.size))  # noqa: E731
+    return Each(None, many(weight), many(prior), jnp.zeros((starts, len(spec)), bool))
 
 
 def report_descent(likelihood: Likelihood, model: Any, spec: Spec, descent: Descent) -> MaximumLikelihood:
@@ -99,40 +143,47 @@ def report_descent(likelihood: Likelihood, model: Any, spec: Spec, descent: Desc
     began = time.perf_counter()
     with jax.enable_x64(True):
         model, likelihood = double(model), likelihood._replace(log_density=double(likelihood.log_density))
-        loss, flat = _standing(likelihood.log_density, model, tuple(spec.items()), descent.u, likelihood.weights)
-        loss = np.where(np.isfinite(loss), loss, np.inf)
-        solved = Solves(np.asarray(descent.u), loss, np.asarray(flat), np.asarray(descent.steps))
+        each = _alike(likelihood, spec, len(descent.u))
+        loss, flat = standing(likelihood.log_density, model, spec, each, descent.u)
+        solved = Solves(np.asarray(descent.u), np.asarray(loss), np.asarray(flat), np.asarray(descent.steps))
         return summarise(likelihood, model, spec, np.asarray(descent.initial), solved, began)
 
 
-def _check_batch(density: Any, likelihood: Likelihood, batch: int) -> None:
-    count = len(likelihood.groups)
+def check_batch(density: Any, count: int, batch: int, field: str = "batch") -> None:
+    """**Raises** `InputError` for a mini-batch that cannot be drawn from the `count` observations of a density."""
     if not 1 <= batch <= count:
-        raise InputError("batch", batch, f"1 to {count} observations", "leave it out to use all of them")
-    for leaf in jax.tree.leaves(eqx.filter(density, eqx.is_array)):
+        raise InputError(field, batch, f"1 to {count} observations", "leave it out to use all of them")
+    for leaf in [] if hasattr(density, "take") else jax.tree.leaves(eqx.filter(density, eqx.is_array)):
         if leaf.ndim == 0 or leaf.shape[0] != count:
             raise InputError("likelihood.log_density", f"an array of shape {leaf.shape}",
                              f"a first axis of {count} observations in every array", "leave batch out")
 
 
+def part_of(tree: Any, rows: Int[Array, " b"]) -> Any:
+    """What belongs to these observations: by the tree's own `take`, or these rows of each of its arrays."""
+    if hasattr(tree, "take"):
+        return tree.take(rows)
+    return jax.tree.map(lambda x: x[rows] if eqx.is_array(x) else x, tree)
+
+
 @eqx.filter_jit
-def _descend(density, model, items, optimiser, weight, descent, steps, batch, patience, least):
-    spec, count = dict(items), weight.shape[0]
+def _descend(density, model, items, optimiser, each, descent, steps, batch, patience, least):
+    spec, count = dict(items), each.weight.shape[1]
     key = jax.random.wrap_key_data(descent.seed)
 
     def drawn(iteration):
         if batch is None:
-            return density, weight
+            return density, each
         rows = jax.random.choice(jax.random.fold_in(key, iteration), count, (batch,), replace=False)
-        part = jax.tree.map(lambda x: x[rows] if eqx.is_array(x) else x, density)
-        return part, weight[rows] * (count / batch)
+        data = jax.tree.map(lambda x: x[:, rows], each.data)
+        return part_of(density, rows), each._replace(data=data, weight=each.weight[:, rows] * (count / batch))
 
-    def one(part, share, u, moments, loss, best, still, done):
-        value, gradient = _value_and_gradient(part, model, spec, u, share)
+    def one(part, own, u, moments, loss, best, still, done):
+        value, gradient = _value_and_gradient(part, model, spec, u, own)
         going = still < patience
         fine = going & jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         change, after = optimiser.update(jnp.where(fine, gradient, 0.0), moments, u)
-        u = jnp.where(fine, optax.apply_updates(u, change), u)
+        u = jnp.where(fine & ~own.held, optax.apply_updates(u, change), u)
         moments = jax.tree.map(lambda new, old: jnp.where(fine, new, old), after, moments)
         averaged = jnp.where(jnp.isfinite(loss), loss + (value - loss) / SMOOTHED_OVER, value)
         loss = jnp.where(fine, averaged, loss)
@@ -141,9 +192,9 @@ def _descend(density, model, items, optimiser, weight, descent, steps, batch, pa
         return u, moments, loss, jnp.where(fell, loss, best), still, done + fine
 
     def step(d: Descent) -> Descent:
-        part = drawn(d.iteration)
-        many: Any = jax.vmap(lambda *start: one(*part, *start))
-        u, moments, loss, best, still, done = many(d.u, d.moments, d.loss, d.best, d.still, d.steps)
+        part, own = drawn(d.iteration)
+        many: Any = jax.vmap(lambda *start: one(part, *start))
+        u, moments, loss, best, still, done = many(own, d.u, d.moments, d.loss, d.best, d.still, d.steps)
         return Descent(d.initial, u, moments, loss, best, still, done, d.iteration + 1, d.seed)
 
     last = descent.iteration + steps
@@ -151,15 +202,17 @@ def _descend(density, model, items, optimiser, weight, descent, steps, batch, pa
 
 
 @eqx.filter_jit
-def _standing(density, model, items, u, weight):
-    def one(v):
-        loss, gradient = _value_and_gradient(density, model, dict(items), v, weight)
+def _standing(density, model, items, each, u):
+    def one(own, v):
+        loss, gradient = _value_and_gradient(density, model, dict(items), v, own)
         return loss, jnp.max(jnp.abs(gradient)) < 1e-2
 
-    return jax.vmap(one)(u)
+    return jax.vmap(one)(each, u)
 
 
-def _value_and_gradient(density, model, spec, u, weight):
-    """Minus the log posterior at `u` and its slope, from one forward pass."""
-    slopes, value = jax.jacfwd(lambda v: (-log_posterior(density, model, spec, v, weight),) * 2, has_aux=True)(u)
-    return value, slopes
+def _value_and_gradient(density, model, spec, u, own):
+    """Minus the log posterior at `u` and its slope, 0 where a coordinate is held, from one forward pass."""
+    log_density = density if own.data is None else lambda there: density(there, own.data)
+    minus: Any = lambda v: -log_posterior(log_density, model, spec, v, own.weight, own.prior)  # noqa: E731
+    slopes, value = jax.jacfwd(lambda v: (minus(v),) * 2, has_aux=True)(u)
+    return value, jnp.where(own.held, 0.0, slopes)

@@ -1,13 +1,12 @@
 """Held-back files of the ten fits: what they may look like, what they are scored against, and how they are refused."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from run_modules import experiment
 from scipy import stats
 
 from retrojax.errors import InputError
@@ -15,7 +14,6 @@ from retrojax.fit import likelihoods
 from retrojax.fit.spec import double
 from retrojax.testing import Recordings, held_back, keep, kept, parameters
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 READERS = {
     "design_next_experiment": "read_held", "fit_bdnf": "read", "fit_ca1_cells": "read_held",
     "fit_hippocampal_traces": "read", "fit_larkman_quantal": "read", "fit_mossy_fibre": "read_held",
@@ -37,22 +35,6 @@ class NormalMean(eqx.Module):
 
     def __call__(self, model: Mean):
         return likelihoods.gaussian(self.y, model.value, 1.0)
-
-
-def experiment(name: str):
-    """The `run` module of a folder under experiments."""
-    folder = EXPERIMENTS / name
-    siblings = [path.stem for path in folder.glob("*.py")]
-    sys.path.insert(0, str(folder))
-    try:
-        spec = importlib.util.spec_from_file_location(f"{name}_run", folder / "run.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(folder))
-        for sibling in siblings:
-            sys.modules.pop(sibling, None)
-    return module
 
 
 @pytest.fixture
@@ -89,6 +71,26 @@ def test_parameters_are_kept_until_recordings_change(tmp_path, capsys):
     data.write_text("a\n2\n")
     assert kept(scoring, tmp_path) is None
     assert "other recordings" in capsys.readouterr().out
+
+
+VIP = ",".join([f"epsp{k}_V" for k in range(1, 6)] + [f"sd{k}_V" for k in range(1, 6)])
+SIZE, PLACE = "cell_type,dendrite,synapse,day,present,weight_norm", "branch,synapse_type,um_along_branch"
+
+
+@pytest.mark.parametrize(("name", "lines", "words"), [
+    ("fit_mossy_fibre", ("protocol,r1", "20,1.0", "20,inf"), "r1, row 2 = 'inf'"),
+    ("fit_mossy_fibre", ("protocol,r1", "20,-0.1"), "r1, row 1 = '-0.1'"),
+    ("fit_synapse_size", (SIZE, "pv,d,0,0,1,2.0", "som,d,1,0,1,2.0"), "cell_type = 'som'"),
+    ("fit_synapse_size", (SIZE, "pv,d,0,0,1,2.0", "pv,d,1,0,1,-2.0"), "weight_norm, row 2 = -2.0"),
+    ("fit_space", (PLACE, "x,excitatory_spine,1.0", "x,axonal,1.0"), "synapse_type = 'axonal'"),
+    ("fit_bdnf", ("readout,t_after_ligand_s,value,error", "aAKT,60,1.0,-1"), "error, row 1.*= '-1'"),
+    ("fit_larkman_quantal", ("pr_before,pr_after,q_before_uV,q_after_uV", "0.2,nan,100,120"), "pr_after, row 1 = 'nan"),
+    ("fit_vip_stp", (f"cell,frequency_hz,{VIP}", "a,20,1,1,1,1,1,1,1,0,1,1"), "sd3_V, row 1 = 0.0"),
+])
+def test_a_value_that_cannot_be_scored_is_named(name, lines, words, table):
+    run = experiment(name)
+    with pytest.raises(InputError, match=words):
+        getattr(run, READERS[name])(table(*lines), None)
 
 
 def test_mossy_fibre(x64, table):
@@ -168,7 +170,7 @@ def test_vip_trains(x64, table):
     np.testing.assert_allclose(list(run.score(by_label, fitted).values()), found)
 
 
-def test_hippocampal_traces(x64, table):
+def test_hippocampal_traces(x64, table, capsys):
     run = experiment("fit_hippocampal_traces")
     points = [f"x,{t + 100 * k},{y}" for k in range(3) for t, y in ((0, 0.0), (5, 2.0), (30, 1.0))]
     conditions = table("trace_id,mode,Erev_median,Vm_median,Rin_median,Cm_median", "x,current-clamp,0,-70,100,100",
@@ -180,6 +182,10 @@ def test_hippocampal_traces(x64, table):
     assert np.isnan(found["published parameters"])
     with pytest.raises(InputError, match="nine points"):
         run.read(table("trace_id,t_ms,y", *points[:6]), conditions)
+    with pytest.raises(InputError, match="y, row 1 = 'nan'"):
+        run.read(table("trace_id,t_ms,y", "x,0,nan", *points[1:]), conditions)
+    run.read(table("trace_id,t_ms,y", *points, "unknown,0,1.0"), conditions)
+    assert "trace_id unknown" in capsys.readouterr().out
 
 
 def test_bdnf_curves(x64, table):

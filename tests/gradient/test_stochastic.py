@@ -12,18 +12,27 @@ import yaml
 
 from retrojax.errors import InputError
 from retrojax.fit import (
+    Descending,
     FitConfig,
     Likelihood,
     Parameter,
+    Problem,
+    Saved,
     Transform,
     build,
     descend,
+    estimate_descent,
     fit,
     least_squares_likelihood,
     likelihoods,
     report_descent,
     start_descent,
 )
+from retrojax.fit.cost import predict_cost
+from retrojax.fit.estimate_descent import ByDescent
+from retrojax.fit.fitting import prepare
+from retrojax.fit.stochastic import part_of
+from retrojax.validation import validate
 
 N = 60
 X = np.linspace(-1, 1, N)
@@ -98,6 +107,97 @@ def test_batches_that_cannot_be_drawn_are_refused():
     shared = Likelihood(Shared(jnp.asarray(X), jnp.asarray(Y)), ("all",) * N)
     with pytest.raises(InputError, match="first axis of 60 observations"):
         descend(shared, line(), SPEC, ADAM, start_descent(SPEC, ADAM, starts=1, key=jax.random.key(0)), 1, batch=5)
+
+
+class Height(eqx.Module):
+    x: jax.Array
+
+    def __call__(self, model: Line):
+        return model.level + model.slope * self.x
+
+
+def points() -> Problem:
+    groups = tuple("abc"[k % 3] for k in range(N))
+    return Problem(Y, np.full(N, 0.5), Height(jnp.asarray(X)), ("",) * N, X, ("",) * N, groups, np.ones(N, bool))
+
+
+HOW = Descending(ADAM, 600, batch=10)
+COUNTS = {"starts": 2, "screen": 1, "recovery": 2, "key": jax.random.key(1)}
+
+
+def numbers(result) -> dict:
+    return {name: value for name, value in result.to_json().items() if name not in ("compile_s", "wall_s")}
+
+
+def test_a_fit_by_descent_reports_what_the_other_solvers_do(x64):
+    squares = fit(points(), line(), SPEC, **COUNTS)
+    for batch, within in ((None, 1e-3), (10, 0.15)):
+        found = fit(points(), line(), SPEC, descent=HOW._replace(batch=batch), **COUNTS)
+        for path, p in found.parameters.items():
+            other = squares.parameters[path]
+            assert abs(p.value - other.value) < within * other.sd and p.sd == pytest.approx(other.sd, rel=within)
+        assert 0 <= found.loss - squares.loss < within and found.recovery["sets"] == 2
+        assert found.evaluations == (2 + 3 + 2 * 2) * 600
+        if batch is None:
+            assert found.starts.converged.all()
+            for name, score in found.heldout.log_likelihood.items():
+                assert score == pytest.approx(squares.heldout.log_likelihood[name], abs=0.01)
+    held = ByDescent(prepare(points(), line(), SPEC, batch=2), HOW).solve(np.array([[0.7, 0.0], [0.0, 0.0]]), held=0)
+    np.testing.assert_array_equal(held.u[:, 0], [0.7, 0.0])
+    assert np.all(np.abs(held.u[:, 1]) > 0.1)
+
+
+def test_an_interrupted_descent_goes_on_to_the_same_numbers(x64, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate_descent, "STRETCH", 200)
+    asked = []
+
+    def interrupt(name, found):
+        asked.append((name, found))
+        if len(asked) == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(points(), line(), SPEC, descent=HOW, saved=Saved(tmp_path, interrupt), **COUNTS)
+    # the stretch that was asked for last was not done
+    left = len(list(tmp_path.glob("descent-*.npz")))
+    assert 0 < left < 9
+    again = fit(points(), line(), SPEC, descent=HOW, saved=Saved(tmp_path, lambda *one: asked.append(one)), **COUNTS)
+    assert sum(found for name, found in asked[9:] if name == "descent") == left
+    assert numbers(again) == numbers(fit(points(), line(), SPEC, descent=HOW, **COUNTS))
+
+
+SOLVER = {"starts": 2, "descent": {"learning_rate": 0.05, "batch": 8, "steps": 500}}
+
+
+def configured(**descent) -> FitConfig:
+    raw = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
+    return validate(FitConfig, {**raw, "solver": {**SOLVER, "descent": {**SOLVER["descent"], **descent}}})
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"optimiser": "adm"}, r"solver\.descent\.optimiser = 'adm'.*did you mean 'adam'"),
+    ({"optimiser": "lbfgs"}, r"solver\.descent\.optimiser = 'lbfgs'.*gradient and the parameters alone"),
+    ({"learning_rate": None}, r"solver\.descent\.learning_rate"),
+    ({"schedule": {"name": "cosine_decay_schedule"}}, r"learning_rate.*beside a schedule"),
+    ({"learning_rate": None, "schedule": {"name": "cosine"}}, r"schedule\.name = 'cosine'.*did you mean"),
+    ({"learning_rate": None, "schedule": {"name": "cosine_decay_schedule", "arguments": {"init_value": 0.1}}},
+     r"schedule\.arguments.*decay_steps"),
+    ({"arguments": {"b3": 0.9}}, r"arguments\.b3.*did you mean"),
+    ({"batch": 11}, r"solver\.descent\.batch = 11.*1 to 10"),
+    ({"steps": 0}, r"solver\.descent\.steps"),
+])
+def test_what_a_descent_may_not_say_is_refused_in_one_sentence(change, words):
+    with pytest.raises(InputError, match=words):
+        configured(**change)
+
+
+def test_a_config_descends_over_the_protocols_of_its_mini_batch(x64):
+    config = configured()
+    assert predict_cost(config)[0].way == "descent (adam, 500 steps of mini-batches of 8 of 10 points)"
+    predict, model, _ = build(config)[0].predict, *build(config)[1:]
+    rows = jnp.asarray([7, 2, 2])
+    run = eqx.filter_jit(lambda outcome: outcome(model))
+    np.testing.assert_array_equal(run(part_of(predict, rows)), run(predict)[rows])
 
 
 @pytest.mark.repro

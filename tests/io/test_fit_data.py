@@ -71,7 +71,7 @@ def test_xarray_brings_its_units():
 @pytest.mark.parametrize(("change", "columns", "words"), [
     ({"w": ["1.5", ""]}, {}, "w, row 2"),
     ({"w": ["1.5", "nan"]}, {}, "w, row 2"),
-    ({"s": ["0.1", "0"]}, {}, "sem, row 2 = 0.0.*positive"),
+    ({"s": ["0.1", "0"]}, {}, "s, row 2 = 0.0.*positive"),
     ({}, {"sem": Column("err")}, "columns.sem = 'err'.*w, s, n"),
     ({}, {"delta_t": Column("dt", "mV")}, "columns.delta_t.unit"),
     ({}, {"delta_t": Column("dt", "fortnits")}, "columns.delta_t.unit"),

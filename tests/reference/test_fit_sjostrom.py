@@ -12,7 +12,7 @@ import yaml
 
 from retrojax.errors import InputError
 from retrojax.fit import FitConfig, Parameter, Transform, build, fit
-from retrojax.fit.identify import identify, spread_of_good_starts
+from retrojax.fit.identify import identify, identify_information, spread_of_good_starts
 from retrojax.fit.spec import set_coordinates
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
@@ -114,6 +114,15 @@ def test_identify_finds_the_product_that_data_cannot_separate():
     one = identify({"a.x": spec["a.x"]}, np.array([2.0]), np.array([[6.0], [6.0]]), np.array([10.0, 10.0]))
     assert one.log_sd[0] == pytest.approx(1 / np.sqrt(2 * 60.0**2))
     assert one.undetermined == ()
+
+
+@pytest.mark.parametrize("rounding", [1e-13, 0.0, -1e-13, -1e-10])
+def test_rounding_at_a_bound_leaves_the_others_known(rounding):
+    spec = {"a": Parameter(Transform("logit", 4.0, 28.0), 8.0, 0.5), "b": Parameter(Transform("log"), 1.0, 1.0)}
+    values = np.array([4 + 24 * np.exp(-30.0), 2.0])
+    found = identify_information(spec, values, np.array([[rounding, -1e-10], [-1e-10, 400.0]]))
+    assert found.log_sd[1] == pytest.approx(0.05) and np.isinf(found.log_sd[0])
+    assert len(found.undetermined) == 1 and found.undetermined[0].startswith("a is not determined")
 
 
 def test_another_optimum_with_the_same_loss_widens_the_uncertainty():

@@ -18,6 +18,6 @@ def test_regular_pairs_give_the_closed_form_of_the_periodic_train(x64):
     spine, rule = calcium_rule("cortical_slices")
     synapse = Synapse(spine, TsodyksMarkram(), (rule,))
     tables = stack_tables([tuple(pairs(75, rate, lag)) for lag in EXPECTED for rate in RATES])
-    predict = PairOutcome(tables, tuple(range(8)), (0,) * 8, jnp.asarray(rule.rho))
+    predict = PairOutcome(tables, jnp.arange(8), jnp.zeros(8, int), jnp.asarray(rule.rho))
     # the closed form is that of the steady state; the first pairs of 75 carry less calcium
     np.testing.assert_allclose(eqx.filter_jit(predict)(synapse), np.ravel(list(EXPECTED.values())), atol=0.01)
