@@ -51,12 +51,13 @@ static inline Words bits_in(Words x) {
 
 // A target's word holds how many spikes it has fired (its top byte) and in which steps of this block (a bit each); a
 // synapse's mark how many it has seen. Hence what is pending, without a look at the spikes themselves.
-static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *marks, int step, int sync, Found *f,
-                          uint8_t *last) {
+// `steps`: of the block, so that one of a single step needs no count of the later ones.
+static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *marks, int step, int steps, int sync,
+                          Found *f, uint8_t *last) {
   Words word, live;
   for (int s = 0; s < LANES; s++) word[s] = fired[post[s] < 0 ? 0 : post[s]], live[s] = post[s] < 0 ? 0 : 0xff;
   // with a sync everything up to the end of the block is an event; else what falls on the step itself is not
-  uint32_t at = sync ? 0 : 1u << step, after = sync ? 0 : (0xffffff & ~((1u << step) - 1)) & ~at;
+  uint32_t after = sync ? 0 : ((1u << steps) - 1) & ~((2u << step) - 1);
   Bytes seen;
   memcpy(&seen, marks, LANES);
   Words here = sync ? word ^ word : word >> step & 1, later = after ? bits_in(word & after) : word ^ word;
@@ -87,7 +88,7 @@ static void count_part(void *p, int part, int parts) {
       const int32_t *post = j->post + place;
       Found *f = j->found + lane / LANES;
       memcpy(j->target + lane, post, LANES * 4);
-      search(post, j->fired, j->marks + place, j->now[b] - j->start - 1, j->sync, f, j->last + lane);
+      search(post, j->fired, j->marks + place, j->now[b] - j->start - 1, j->stop - j->start, j->sync, f, j->last + lane);
       for (int k = 0; l && l->n && k < LANES; k++) {
         int landed;
         if (post[k] < 0) continue;
@@ -112,34 +113,54 @@ static inline void fetch(const Job *j, int64_t b) {
       __builtin_prefetch(j->ring + j->target[first + __builtin_ctz(busy)] * j->ring_size);
 }
 
-// List the synapses of this part that have events, each at its place in the order.
+// List the synapses of a block that have events, each at its place in the order; all of them are spikes of the target.
+// What is written here is never read here: `restrict` keeps the pointers in registers.
+static void list_spikes(const Job *j, int64_t b, int32_t *restrict next, int32_t *restrict lanes, int32_t *restrict counts,
+                        int32_t *restrict events, int32_t *restrict spikes) {
+  const int32_t *restrict ring = j->ring, *restrict target = j->target;
+  int64_t slot = j->slot, stride = j->lanes, size = j->ring_size;
+  int32_t touched = j->since[b];
+  for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
+    const Found *restrict f = j->found + first / LANES;
+    for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
+      int k = __builtin_ctz(busy), count = f->count[k], newer = f->newer[k];
+      int32_t lane = (int32_t)first + k, at = next[count]++;
+      lanes[at] = lane, counts[at] = count;
+      if (spikes) spikes[at] = newer - 1;
+      // most have one or two: both are written, whichever it is, since a branch on it would be guessed wrong
+      const int32_t *stamp = ring + target[lane] * size + newer - 1;
+      events[at] = (*stamp - touched) * 4 + POST, events[at + stride] = (stamp[-(count > 1)] - touched) * 4 + POST;
+      for (int e = 2; e < count; e++) events[at + e * stride] = (stamp[-e] - touched) * 4 + POST;
+    }
+  }
+}
+
+// The same where calcium of the axon's own spikes lands among them.
+static void list_merged(const Job *j, int64_t b, int32_t *next) {
+  int64_t slot = j->slot;
+  int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
+  for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
+    const Found *f = j->found + first / LANES;
+    for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
+      int k = __builtin_ctz(busy), unused;
+      int64_t lane = first + k;
+      int32_t at = next[f->count[k]]++;
+      j->lane[at] = (int32_t)lane, j->count[at] = f->count[k];
+      if (j->spike) j->spike[at] = f->newer[k] - 1;
+      merge(j->ring, j->ring_size, j->target[lane], f->newer[k], touched, before, j->landings + b, j->events + at,
+            j->lanes, &unused);
+    }
+  }
+}
+
 static void list_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int32_t *next = j->histogram + part * 256;
-  int64_t slot = j->slot, lanes = j->lanes, size = j->ring_size;
   int64_t to = cut(j->used, part + 1, parts);
   for (int64_t b = cut(j->used, part, parts); b < to; b++) {
     if (b + 4 < to) fetch(j, b + 4);
-    int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
-    const Landings *l = j->landings ? j->landings + b : NULL;
-    for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
-      const Found *f = j->found + first / LANES;
-      for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
-        int k = __builtin_ctz(busy), count = f->count[k], unused;
-        int64_t lane = first + k;
-        int32_t at = next[count]++, *out = j->events + at, target = j->target[lane];
-        j->lane[at] = (int32_t)lane, j->count[at] = count;
-        if (j->spike) j->spike[at] = f->newer[k] - 1;
-        if (l && l->n) {
-          merge(j->ring, size, target, f->newer[k], touched, before, l, out, lanes, &unused);
-          continue;
-        }
-        // most have one or two: both are written, whichever it is, since a branch on it would be guessed wrong
-        const int32_t *stamp = j->ring + target * size + f->newer[k] - 1, *second = stamp - (count > 1);
-        out[0] = (*stamp - touched) * 4 + POST, out[lanes] = (*second - touched) * 4 + POST;
-        for (int e = 2; e < count; e++) out[e * lanes] = (stamp[-e] - touched) * 4 + POST;
-      }
-    }
+    if (j->landings && j->landings[b].n) list_merged(j, b, next);
+    else list_spikes(j, b, next, j->lane, j->count, j->events, j->spike);
   }
 }
 
