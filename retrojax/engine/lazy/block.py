@@ -58,20 +58,16 @@ def run_block(
     """
     state, spiked, seen = _advance(model, tissue, state, times, plan)
     state, short = note(state, times, spiked, seen, tissue.layout.post_read)
-    bits = state.fired & jnp.uint32(0xFFFFFF)
-    here = (state.step // times.block) % times.history
-    history = state.history.at[here].set(jnp.concatenate([bits, outside]))
-    state = eqx.tree_at(lambda s: s.history, state, history)
     early = short & ~flush
-    pending = _arriving(state, times)
-    state, passes = touch(model, tissue, state, times, seen, pending, flush | short)
-    waiting = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
-    state = eqx.tree_at(lambda s: s.waiting, state, waiting)
+    state, pending, waiting = send(tissue, state, times, outside)
+    state, passes = touch(model, tissue, state, times, seen, pending, waiting, flush | short)
+    arriving = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
+    state = eqx.tree_at(lambda s: s.waiting, state, arriving)
     cursor, lap = turn(model.drive, state.cursor + times.block, state.lap)
     state = eqx.tree_at(lambda s: (s.step, s.cursor, s.lap), state, (state.step + times.block, cursor, lap))
     count = jnp.stack([jnp.ones_like(passes[0]), passes[0], (passes[0] > 1).astype(jnp.int32),
                        early.astype(jnp.int32), passes[1]])
-    return state, bits, count
+    return state, state.fired & jnp.uint32(0xFFFFFF), count
 
 
 def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, plan: BlockPlan):
@@ -152,22 +148,39 @@ def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
     return most >= size - spiked.shape[0], (total << 24) | packed(spiked), ring, before
 
 
-def _arriving(state: LazyState, times: Times) -> UInt32[Array, " A"]:
-    """Axons whose spikes reach their synapses in this block, a bit per step."""
+def send(
+    tissue: LazyTissue, state: LazyState, times: Times, outside: UInt32[Array, " Q"]
+) -> tuple[LazyState, UInt32[Array, " A"], Int[Array, ""]]:
+    """The block's spikes on their way along the axons.
+
+    **Returns** the state, which spikes reach their synapses in this block, a bit per step, and how many blocks of slots
+    these axons own.
+    """
     blocks, steps = divmod(times.axonal, times.block)
     now = state.step // times.block
-    late = state.history[(now - blocks) % times.history]
-    if not steps:
-        return late
-    later = state.history[(now - blocks - 1) % times.history]
-    return ((late << steps) | (later >> (times.block - steps))) & jnp.uint32(2**times.block - 1)
+    here, late, later = (turn % times.history for turn in (now, now - blocks, now - blocks - 1))
+
+    def plain():
+        history = state.history.at[here].set(jnp.concatenate([state.fired & 0xFFFFFF, outside]))
+        arrives = history[late]
+        if steps:
+            split = (arrives << steps) | (history[later] >> (times.block - steps))
+            arrives = split & jnp.uint32(2**times.block - 1)
+        return history, arrives, waiting_blocks(tissue.plastic, arrives)
+
+    turns = jnp.stack([here, late, later, jnp.full_like(now, steps), jnp.full_like(now, times.block)])
+    fast = lambda: native.send(state.fired, outside, tissue.plastic.first, turns, state.history)  # noqa: E731
+    history, pending, waiting = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    return eqx.tree_at(lambda s: s.history, state, history), pending, waiting
 
 
 def touch(
     model: Model, tissue: LazyTissue, state: LazyState, times: Times, seen: Float[Array, "L Q N"],
-    pending: UInt32[Array, " A"], flush: Bool[Array, ""],
+    pending: UInt32[Array, " A"], waiting: Int[Array, ""], flush: Bool[Array, ""],
 ) -> tuple[LazyState, Int[Array, "2"]]:
     """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind.
+
+    - `waiting`: blocks of the pending axons.
 
     Full ones as long as many blocks are left, and small ones for the rest: an axon that spikes twice, mostly.
     """
@@ -202,8 +215,7 @@ def touch(
         carry = jax.lax.while_loop(many, lambda carry: one(carry, tissue.capacity.blocks), carry)
         return jax.lax.while_loop(some, lambda carry: one(carry, few), carry)
 
-    start = (state, pending, jnp.asarray(False), waiting_blocks(tissue.plastic, pending), none,
-             jnp.zeros(2, jnp.int32))
+    start = (state, pending, jnp.asarray(False), waiting, none, jnp.zeros(2, jnp.int32))
     state, _, synced, _, _, passes = jax.lax.while_loop(lambda carry: many(carry) | some(carry), both, start)
     return eqx.tree_at(lambda s: s.synced, state, jnp.where(synced, state.step + times.block, state.synced)), passes
 
