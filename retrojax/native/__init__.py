@@ -13,10 +13,12 @@ from retrojax.native.primitives import (
     lower as lower,
     note as note,
     put as put,
+    send as send,
     settle as settle,
     stock as stock,
 )
 
 __all__ = [
-    "collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "settle", "status", "stock",
+    "collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "send", "settle", "status",
+    "stock",
 ]

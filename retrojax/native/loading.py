@@ -14,7 +14,7 @@ import jax
 
 SOURCES = ("team.c", "collect.c", "put.c", "note.c", "stock.c", "deliver.c", "field.c")
 HEADERS = ("common.h", "pending.h")
-TARGETS = ("retrojax_collect", "retrojax_put", "retrojax_note", "retrojax_stock", "retrojax_settle",
+TARGETS = ("retrojax_collect", "retrojax_put", "retrojax_note", "retrojax_send", "retrojax_stock", "retrojax_settle",
            "retrojax_deliver", "retrojax_deposit", "retrojax_lift", "retrojax_lower")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-pthread", "-w")
 

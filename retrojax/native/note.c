@@ -1,5 +1,5 @@
 // Spikes of a block into the rings of their neurons, newest first; and the input of that block out of its ring.
-// See engine/lazy/block.py.
+// And from spikes to the axons they arrive at, after the axonal delay. See engine/lazy/block.py.
 #include "common.h"
 
 // inputs: spiked seen read step synced here, then aliased: fired ring before waiting
@@ -52,5 +52,31 @@ XLA_FFI_Error *retrojax_note(XLA_FFI_CallFrame *f) {
       if (kept >= room) *runs_short = 1;  // the next block might push out one that is pending
     }
   }
+  return NULL;
+}
+
+// inputs: fired outside first turns (where to write, the two blocks of the past that arrive, by how many steps the first
+// of them is late, steps of a block), then aliased: history; outputs: history, pending, blocks of pending axons
+XLA_FFI_Error *retrojax_send(XLA_FFI_CallFrame *f) {
+  if (is_query(f)) return NULL;
+  const uint32_t *fired = IN(uint32_t, 0), *outside = IN(uint32_t, 1);
+  const int32_t *first = IN(int32_t, 2), *turns = IN(int32_t, 3);
+  uint32_t *history = OUT(uint32_t, 0), *pending = OUT(uint32_t, 1);
+  int64_t neurons = input(f, 0)->dims[0], sources = input(f, 1)->dims[0], axons = neurons + sources;
+  uint32_t *here = history + turns[0] * axons;
+  for (int64_t n = 0; n < neurons; n++) here[n] = fired[n] & 0xffffffu;
+  memcpy(here + neurons, outside, sources * sizeof *here);
+  const uint32_t *late = history + turns[1] * axons, *later = history + turns[2] * axons;
+  int shift = turns[3], back = turns[4] - shift;
+  uint32_t mask = (1u << turns[4]) - 1;
+  if (shift) for (int64_t a = 0; a < axons; a++) pending[a] = (late[a] << shift | later[a] >> back) & mask;
+  else memcpy(pending, late, axons * sizeof *pending);
+  int32_t left = 0;
+  for (int64_t a = 0; a < axons;) {
+    uint64_t eight[4];  // few axons spike
+    if (a + 8 <= axons && (memcpy(eight, pending + a, 32), !(eight[0] | eight[1] | eight[2] | eight[3]))) { a += 8; continue; }
+    for (int64_t stop = a + 8 < axons ? a + 8 : axons; a < stop; a++) left += pending[a] ? first[a + 1] - first[a] : 0;
+  }
+  *OUT(int32_t, 2) = left;
   return NULL;
 }

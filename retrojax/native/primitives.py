@@ -68,6 +68,22 @@ def note(
     return tuple(call(spiked, seen, read, step, synced, here, fired, ring, before, waiting))
 
 
+def send(
+    fired: UInt32[Array, " N"], outside: UInt32[Array, " Q"], first: Int[Array, " A1"], turns: Int[Array, "5"],
+    history: UInt32[Array, "H A"],
+) -> tuple[Array, ...]:
+    """A block's spikes into the history, and whose spikes arrive at their synapses (`engine.lazy.block`).
+
+    - `turns`: where to write, the two rows that arrive, how many steps late the first of them is, steps of a block.
+
+    **Returns** the history, the arriving spikes, and the blocks of the axons that have any.
+    """
+    shapes = (*_like(history), jax.ShapeDtypeStruct((history.shape[1],), jnp.uint32),
+              jax.ShapeDtypeStruct((), jnp.int32))
+    call = jax.ffi.ffi_call("retrojax_send", shapes, input_output_aliases={4: 0})
+    return tuple(call(fired, outside, first, turns, history))
+
+
 def deliver(
     pending: UInt32[Array, " A"], first: Int[Array, " A1"], post: Int[Array, "B slot"], units: Array, delay: Array,
     start: Int[Array, ""], waiting: Int[Array, "D L 2 N"],

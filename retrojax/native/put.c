@@ -13,8 +13,8 @@ typedef struct {
   int each;
 } Job;
 
-// Adds the input of `slot` synapses that share a delay: `row` holds the sums of both receptors in that step. A free slot
-// sends 0 units, to whichever neuron. Returns the largest input, by size. Without `restrict` every sum would be followed
+// Adds the input of `slot` synapses that share a delay: `row` holds the sums of both receptors in that step. Returns
+// the largest input, by size: a free slot sends none. Without `restrict` every sum would be followed
 // by reading all of the pointers again.
 static uint32_t add_alike(int32_t *restrict row, const int32_t *restrict target, const int32_t *restrict units,
                           int64_t slot, int32_t neurons) {
@@ -23,7 +23,8 @@ static uint32_t add_alike(int32_t *restrict row, const int32_t *restrict target,
     uint32_t size = units[s] < 0 ? -(uint32_t)units[s] : (uint32_t)units[s];
     most = size > most ? size : most;
   }
-  for (int64_t s = 0; s < slot; s++) row[(target[s] < 0 ? 0 : target[s]) + (units[s] < 0 ? neurons : 0)] += units[s];
+  for (int64_t s = 0; s < slot; s++)  // adding the nothing of free slots to one neuron would make a chain of sums
+    if (target[s] >= 0) row[target[s] + (units[s] < 0 ? neurons : 0)] += units[s];
   return most;
 }
 

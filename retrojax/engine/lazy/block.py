@@ -58,15 +58,12 @@ def run_block(
     """
     state, spiked, heard, seen = _advance(model, tissue, state, times, plan)
     state, short = note(state, times, heard, seen, tissue.layout.post_read)
-    bits = packed(spiked) if times.backward else state.fired & jnp.uint32(0xFFFFFF)
-    here = (state.step // times.block) % times.history
-    history = state.history.at[here].set(jnp.concatenate([bits, outside]))
-    state = eqx.tree_at(lambda s: s.history, state, history)
     early = short & ~flush
-    pending = _arriving(state, times, times.axonal)
-    state, passes = touch(model, tissue, state, times, seen, pending, flush | short)
-    waiting = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
-    state = eqx.tree_at(lambda s: s.waiting, state, waiting)
+    bits = packed(spiked) if times.backward else state.fired & jnp.uint32(0xFFFFFF)
+    state, pending, waiting = send(tissue, state, times, bits, outside)
+    state, passes = touch(model, tissue, state, times, seen, pending, waiting, flush | short)
+    arriving = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
+    state = eqx.tree_at(lambda s: s.waiting, state, arriving)
     cursor, lap = turn(model.drive, state.cursor + times.block, state.lap)
     state = eqx.tree_at(lambda s: (s.step, s.cursor, s.lap), state, (state.step + times.block, cursor, lap))
     count = jnp.stack([jnp.ones_like(passes[0]), passes[0], (passes[0] > 1).astype(jnp.int32),
@@ -80,7 +77,7 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
     here = (state.step // times.block) % times.ahead
     taus, size = post_taus(model.synapse), state.fired.size
     # a backward delay is at least a block, so what is heard in this one was fired before it
-    late = _arriving(state, times, times.backward)[:size] if times.backward else None
+    late = _arriving(state.history, state.step, times, times.backward)[:size] if times.backward else None
 
     def one(carry, number):
         neurons, post = carry
@@ -156,22 +153,47 @@ def _note(state: LazyState, spiked: Spiked, seen, post_read: tuple[int, ...]):
     return most >= size - spiked.shape[0], (total << 24) | packed(spiked), ring, before
 
 
-def _arriving(state: LazyState, times: Times, delay: int) -> UInt32[Array, " A"]:
-    """Axons whose spikes arrive in this block, `delay` steps later, a bit per step."""
-    blocks, steps = divmod(delay, times.block)
+def send(
+    tissue: LazyTissue, state: LazyState, times: Times, bits: UInt32[Array, " N"], outside: UInt32[Array, " Q"]
+) -> tuple[LazyState, UInt32[Array, " A"], Int[Array, ""]]:
+    """The block's spikes on their way along the axons: `bits` of the neurons and of the sources `outside`.
+
+    **Returns** the state, which spikes reach their synapses in this block, a bit per step, and how many blocks of slots
+    these axons own.
+    """
+    blocks, steps = divmod(times.axonal, times.block)
     now = state.step // times.block
-    late = state.history[(now - blocks) % times.history]
+    here, late, later = (turn % times.history for turn in (now, now - blocks, now - blocks - 1))
+
+    def plain():
+        history = state.history.at[here].set(jnp.concatenate([bits, outside]))
+        arrives = _arriving(history, state.step, times, times.axonal)
+        return history, arrives, waiting_blocks(tissue.plastic, arrives)
+
+    turns = jnp.stack([here, late, later, jnp.full_like(now, steps), jnp.full_like(now, times.block)])
+    fast = lambda: native.send(bits, outside, tissue.plastic.first, turns, state.history)  # noqa: E731
+    history, pending, waiting = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    return eqx.tree_at(lambda s: s.history, state, history), pending, waiting
+
+
+def _arriving(history: UInt32[Array, "H A"], step: Array, times: Times, delay: int) -> UInt32[Array, " A"]:
+    """Axons whose spikes arrive in the block of `step`, `delay` steps later, a bit per step."""
+    blocks, steps = divmod(delay, times.block)
+    now = step // times.block
+    late = history[(now - blocks) % times.history]
     if not steps:
         return late
-    later = state.history[(now - blocks - 1) % times.history]
+    later = history[(now - blocks - 1) % times.history]
     return ((late << steps) | (later >> (times.block - steps))) & jnp.uint32(2**times.block - 1)
 
 
 def touch(
     model: Model, tissue: LazyTissue, state: LazyState, times: Times, seen: Float[Array, "L Q N"],
-    pending: UInt32[Array, " A"], flush: Bool[Array, ""],
+    pending: UInt32[Array, " A"], waiting: Int[Array, ""], flush: Bool[Array, ""],
 ) -> tuple[LazyState, Int[Array, "2"]]:
     """Passes over the rows until no axon is pending: first spikes, then, with `flush`, everything that is behind.
+
+    - `waiting`: blocks of the pending axons.
 
     Full ones as long as many blocks are left, and small ones for the rest: an axon that spikes twice, mostly.
     """
@@ -206,8 +228,7 @@ def touch(
         carry = jax.lax.while_loop(many, lambda carry: one(carry, tissue.capacity.blocks), carry)
         return jax.lax.while_loop(some, lambda carry: one(carry, few), carry)
 
-    start = (state, pending, jnp.asarray(False), waiting_blocks(tissue.plastic, pending), none,
-             jnp.zeros(2, jnp.int32))
+    start = (state, pending, jnp.asarray(False), waiting, none, jnp.zeros(2, jnp.int32))
     state, _, synced, _, _, passes = jax.lax.while_loop(lambda carry: many(carry) | some(carry), both, start)
     return eqx.tree_at(lambda s: s.synced, state, jnp.where(synced, state.step + times.block, state.synced)), passes
 

@@ -20,7 +20,7 @@ def up_to_date(model: Model, tissue: LazyTissue, state: LazyState, times: Times)
     seen = jnp.zeros((times.block, traces, neurons), state.post.dtype)  # no spike is delivered, so none is read
     before = eqx.tree_at(lambda s: s.step, state, state.step - times.block)
     none = jnp.zeros_like(state.history[0])
-    after, _ = touch(model, tissue, before, times, seen, none, jnp.asarray(True))
+    after, _ = touch(model, tissue, before, times, seen, none, jnp.zeros((), jnp.int32), jnp.asarray(True))
     return eqx.tree_at(lambda s: s.step, after, state.step)
 
 
