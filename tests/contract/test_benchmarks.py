@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-BOX = Path(__file__).parents[2] / "experiments" / "benchmarks" / "diffusion.py"
-SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "network.py"
+BENCHMARKS = Path(__file__).parents[2] / "experiments" / "benchmarks"
+BOX, HPC, SCRIPT = (BENCHMARKS / name for name in ("diffusion.py", "hpc.py", "network.py"))
 KEYS = {
     "name", "version", "jax", "device", "devices", "import_s", "compile_s", "wall_s", "peak_rss_bytes", "synapses",
     "seconds", "dt_ms", "events", "ns_per_event", "post_rate_hz", "w_mean", "w_std", "bytes_per_synapse", "floor_s",
@@ -33,6 +33,17 @@ def test_line_of_a_network_beside_a_peer():
     assert abs(line["events"] / 100 - 400) < 100
     assert abs(line["w_mean"] - line["peer_w_mean"]) < 0.002
     assert line["ratio"] == pytest.approx(line["wall_s"] / line["peer_wall_s"])
+
+
+@pytest.mark.repro
+def test_line_of_the_hpc_network():
+    done = _call("--scale", "0.004", "--warm-up", "3", "--duration", "30", "--repeat", "1", script=HPC)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    # 36 excitatory and 9 inhibitory cells that hear 9,000 and 2,250
+    assert line["synapses"] == 36 * 9000 and line["fixed_synapses"] == 9 * 9000 + 45 * 2250
+    assert line["events"] > line["plastic_events"] > 0 and line["floor_ratio"] > 1
+    assert line["w_mean"] == pytest.approx(45.6096, rel=0.1) and line["bytes_per_synapse"] < 17
 
 
 def test_peer_that_does_not_run_a_workload_is_refused():
