@@ -5,7 +5,7 @@ mode relaxes by itself, so a step of any length is exact for the discretised ope
 differentiable in everything.
 
     field = advance(propagator, field, source)          nine products, or three transforms, per axis
-    field = advance(propagator, field)                  without a source: one product per axis
+    field = advance(propagator, field)                  without a source: one product per axis, or less (`free`)
 
 A field whose values are read less often than it steps may stay in the basis, where a step costs nothing:
 
@@ -13,10 +13,7 @@ A field whose values are read less often than it steps may stay in the basis, wh
     field = from_modes(propagator, modes)
 """
 
-import functools
-
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -34,6 +31,7 @@ from retrojax.space.eigenbasis import (
     to_fourier,
     unfold,
 )
+from retrojax.space.free import FreeStep, advance_free, known_spread, plan_free
 from retrojax.space.grid import Grid
 from retrojax.types import Field
 
@@ -46,7 +44,7 @@ class Propagator(eqx.Module):
     **Fields**
 
     - `back`: per axis the eigenvectors, one a column, in blocks; empty for the method `fft`. `into`: one a row.
-    - `free`: per axis the matrix that a step without a source multiplies by, in the same blocks.
+    - `free`: what a step without a source needs, if it does not go through the basis.
     - `decay`: factor left of each mode after the step, by octant of the folded box.
     - `gain`: response of each mode to a unit source [ms], by octant.
     - `grid`: the box; static.
@@ -54,7 +52,7 @@ class Propagator(eqx.Module):
 
     back: tuple[Blocks, ...]
     into: tuple[Blocks, ...]
-    free: tuple[Blocks, ...]
+    free: FreeStep | None
     decay: Octants
     gain: Octants
     grid: Grid = eqx.field(static=True)
@@ -86,7 +84,9 @@ def plan(
       accurate, and positive input gives positive output. `'spectral'`, (phase/dx)^2, those of the medium: exact for a
       field that the grid resolves, but a source of one voxel rings, with negative values beside it. The own-spine
       correction (`near_field`) is that of the lattice.
-    - `method`: `'matrix'` or `'fft'`; what `choose` says if not given.
+    - `method`: `'matrix'` or `'fft'`; what `choose` says if not given. Numbers that are known here, i.e. not traced,
+      open `'modes'` and `'convolution'` to steps without a source, exact to the rounding of the type in use; those with
+      a source are then taken by products with matrices.
 
     Valid for uniform diffusion and loss only. On the lattice, features below two voxels are those of the lattice, not
     of the medium.
@@ -94,9 +94,12 @@ def plan(
     References: Strang (1999) SIAM Rev 41:135-147 (cosine bases); Hochbruck & Ostermann (2010) Acta Numer 19:209-286
     (phi functions).
     """
+    spread = known_spread(grid, diffusion, loss, elapsed)
+    alone = method or choose(grid, False, spread, eigenvalues).method
+    free = None if alone == "fft" else plan_free(grid, alone, eigenvalues, diffusion, loss, elapsed)
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     back: tuple[Blocks, ...] = ()
-    into, free = back, back
+    into = back
     if (method or choose(grid).method) == "fft":
         rates = [[d * jnp.asarray(v, diffusion.dtype)]
                  for d, v in zip(diffusion, fourier_values(grid, eigenvalues), strict=True)]
@@ -106,18 +109,10 @@ def plan(
                  for d, axis in zip(diffusion, axes, strict=True)]
         back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axis) for axis in axes)
         into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in axis) for axis in axes)
-        free = tuple(_free(*each, elapsed, loss / 3) for each in zip(back, into, rates, strict=True))
     x, y, z = rates
     exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
     decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
     return Propagator(back, into, free, decay, gain, grid)
-
-
-def _free(back: Blocks, into: Blocks, rates: list[Array], elapsed: Array | float, loss: Array | float) -> Blocks:
-    """The step along one axis as a matrix, with a third of the loss."""
-    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    return tuple(product(b * jnp.exp(-elapsed * (rate + loss)), c)
-                 for b, c, rate in zip(back, into, rates, strict=True))
 
 
 def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
@@ -132,9 +127,8 @@ def advance(propagator: Propagator, field: Field, source: Field | None = None) -
     With eigenvalues of the lattice, positive input gives positive output up to rounding, about 1e-7 of the largest
     value in float32.
     """
-    if source is None and propagator.back:
-        folded = _folded(propagator)
-        return unfold(multiply(fold(field, folded), propagator.free), folded)
+    if source is None and propagator.free is not None:
+        return advance_free(propagator.free, field, propagator.grid.boundary)
     made = None if source is None else to_modes(propagator, source)
     return from_modes(propagator, relax(propagator, to_modes(propagator, field), made))
 
