@@ -61,7 +61,7 @@ def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, e
     if messenger.transport != "grid":
         return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid)
     propagator = plan(grid, messenger.diffusion, loss, elapsed)
-    return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed, grid)
+    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid)
 
 
 def near_kernel(
