@@ -32,7 +32,8 @@ def advance_with_exposure(
         a_hat    <- exp(-z) a_hat + elapsed phi_1(z) S_hat
         exposure  = elapsed phi_1(z) a_hat + elapsed^2 phi_2(z) S_hat
 
-    On the lattice from the change A a + S at the start, as `advance`; the exposure is t a + t^2 phi_2 (A a + S).
+    On the lattice from the change A a + S at the start, as in `advance_driven`: the exposure is t a + t^2 phi_2 (A a +
+    S).
 
     **Arguments**
 

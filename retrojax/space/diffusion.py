@@ -4,7 +4,8 @@ The 7-point Laplacian of a box is a sum over its axes, and each axis is diagonal
 mode relaxes by itself, so a step of any length is exact for the discretised operator, unconditionally stable and
 differentiable in everything.
 
-    field = advance(propagator, field, source)          two transforms: six products, two per axis
+    field = advance(propagator, field, source)          three transforms: nine products, three per axis
+    field = advance_driven(propagator, field, source)   two of them, for a field that has no spikes
     field = advance(propagator, field)                  without a source: one product per axis, or less (`free`)
 
 A field whose values are read less often than it steps may stay in the basis, where a step costs nothing:
@@ -134,26 +135,43 @@ def advance(propagator: Propagator, field: Field, source: Field | None = None) -
     - `field`: amount per tissue volume, volume fraction x concentration [nM], [X, Y, Z].
     - `source`: amount per tissue volume and time, constant over the step [nM/ms], [X, Y, Z]; nothing if not given.
 
-    On the lattice, where the operator A of da/dt = A a + S is a stencil, one transform does for field and source:
-
-        a <- exp(A t) a + t phi_1(A t) S = a + t phi_1(A t) (S + A a)
-
-    Positive input gives positive output up to rounding, about 1e-7 of the largest value in float32 (with a source,
-    before the step or after it).
+    With eigenvalues of the lattice, positive input gives positive output up to rounding, about 1e-7 of the largest
+    value in float32.
     """
     if source is None and propagator.free is not None:
         return advance_free(propagator.free, field, propagator.grid.boundary)
-    if source is not None and propagator.coupling is not None:
-        made = to_modes(propagator, change(propagator, field, source))
-        return field + from_modes(propagator, tuple(a * b for a, b in zip(propagator.gain, made, strict=True)))
     made = None if source is None else to_modes(propagator, source)
     return from_modes(propagator, relax(propagator, to_modes(propagator, field), made))
+
+
+def advance_driven(propagator: Propagator, field: Field, source: Field) -> Field:
+    """The same as `advance`, at two thirds of its cost, for a field that sources have filled.
+
+        a <- exp(A t) a + t phi_1(A t) S = a + t phi_1(A t) (A a + S)
+
+    On the lattice A is a stencil, so one transform does for field and source. What rounds is the change of the field,
+    so errors are relative to the largest value before the step *or* after it, about 1e-7 of it in float32. They matter
+    where a step flattens the field a thousandfold, as it does a release into one voxel that was not spread over a step
+    as a source; there take `advance`. With spectral eigenvalues it is `advance`.
+
+    **Arguments** as for `advance`.
+
+    References: Hochbruck & Ostermann (2010) Acta Numer 19:209-286 (exponential Euler steps by their increment).
+    """
+    if propagator.coupling is None:
+        return advance(propagator, field, source)
+    made = to_modes(propagator, change(propagator, field, source))
+    return field + from_modes(propagator, tuple(a * b for a, b in zip(propagator.gain, made, strict=True)))
 
 
 def change(propagator: Propagator, field: Field, source: Field) -> Field:
     """How fast the field changes when the step begins [nM/ms], on the lattice."""
     assert propagator.coupling is not None
-    now = lambda: source + slope(field, propagator.coupling, propagator.loss, propagator.grid.boundary)  # noqa: E731
+    coupling = propagator.coupling
+
+    def now() -> Field:
+        return source + slope(field, coupling, propagator.loss, propagator.grid.boundary)
+
     # a branch, because XLA would otherwise compute the stencil anew for every octant (it drops optimization barriers)
     return jax.lax.cond(propagator.elapsed > 0, now, lambda: jnp.zeros_like(source))
 
