@@ -8,6 +8,7 @@ Prints one JSON line. The box is described in `peers/box_specification.py`; READ
 import argparse
 import functools
 import json
+import math
 import os
 import resource
 import statistics
@@ -26,7 +27,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--boundary", choices=("no-flux", "periodic"), default="no-flux", help="always periodic with "
                         "--against exponax")
     parser.add_argument("--eigenvalues", choices=("lattice", "spectral"), default="lattice")
-    parser.add_argument("--method", choices=("matrix", "fft"), help="what retrojax.space.choose says if not given")
+    parser.add_argument("--method", choices=("matrix", "modes", "convolution", "fft"),
+                        help="what retrojax.space.choose says if not given")
     parser.add_argument("--against", choices=PEERS, help="run this peer in turns with ours")
     parser.add_argument("--peer-python", help="interpreter that has the peer's packages")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side; the median counts")
@@ -61,11 +63,13 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
 
     boundary = "periodic" if given.against == "exponax" else given.boundary
     grid = Grid((given.n,) * 3, (1.0,) * 3, boundary=(boundary,) * 3)
-    method = given.method or choose(grid, source=False).method
+    spread = (box.DIFFUSION * box.READ_MS,) * 3  # voxels of 1 um
+    method = given.method or choose(grid, False, spread, given.eigenvalues).method
     begin = jnp.asarray(box.truth(given.n, 0.0), jnp.float32)
-    make = functools.partial(plan, grid, eigenvalues=given.eigenvalues, method=method)
+    make = functools.partial(plan, grid, box.DIFFUSION, box.LOSS, box.READ_MS, eigenvalues=given.eigenvalues,
+                             method=method)
     start = time.perf_counter()
-    propagator = jax.block_until_ready(jax.jit(make)(box.DIFFUSION, box.LOSS, box.READ_MS))
+    propagator = jax.block_until_ready(jax.jit(make)())
     step = jax.jit(advance).lower(propagator, begin).compile()
     compile_s = time.perf_counter() - start
     last = []
@@ -92,26 +96,37 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
 def least(propagator: Any, grid: Any, steps: int, wall: float) -> dict[str, float]:
     """Bytes and flops of the run, and the longer of the times that they take at rates measured here.
 
-    Every step reads the field and writes it once. Flops: products with the matrices in use, or two real Fourier
-    transforms of 2.5 n^3 log2 n^3 each.
+    Every step reads the field and writes it once. Flops: products with the matrices in use, convolutions, or two real
+    Fourier transforms of 2.5 n^3 log2 n^3 each.
     """
     import jax
     import jax.numpy as jnp
-    import numpy as np
 
     values, side = jnp.zeros(grid.shape, jnp.float32), jnp.ones((1024, 1024), jnp.float32)
     copy = fastest(jax.jit(lambda x: x + 1), values)
     product = fastest(jax.jit(lambda x: x @ x), side)
-    if propagator.free:
-        share = [sum(block.shape[0] ** 2 for block in blocks) / n
-                 for blocks, n in zip(propagator.free, grid.shape, strict=True)]
-        flops = 2 * grid.n_voxels * sum(share)
-    else:
-        flops = 5 * grid.n_voxels * np.log2(grid.n_voxels)
+    flops = flops_of(propagator, grid)
     moved = 2 * values.nbytes
     seconds = steps * max(flops * product / (2 * side.size * 1024), copy)
     return {"flops": steps * flops, "bytes": steps * moved, "flops_per_s": 2 * side.size * 1024 / product,
             "copy_bytes_per_s": moved / copy, "floor_s": seconds, "floor_ratio": wall / seconds}
+
+
+def flops_of(propagator: Any, grid: Any) -> float:
+    """Of one step: a multiplication and an addition for each entry of a matrix, or of a kernel."""
+    import numpy as np
+
+    free = propagator.free
+    if free is None:
+        return 5 * grid.n_voxels * np.log2(grid.n_voxels)
+    flops, shape = sum(2 * grid.n_voxels * (2 * kernel.size - 1) for kernel in free.kernels), list(grid.shape)
+    for axes in free.products:
+        for axis in (2, 1, 0):  # blocks share the axis between them, each its part of the rows
+            rows, columns = (sum(block.shape[k] for block in axes[axis]) for k in (0, 1))
+            flops += 2 * rows * math.prod(shape) / len(axes[axis])
+            assert columns == shape[axis]
+            shape[axis] = rows
+    return flops
 
 
 def fastest(call: Callable, value: Any) -> float:

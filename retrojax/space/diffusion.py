@@ -4,16 +4,15 @@ The 7-point Laplacian of a box is a sum over its axes, and each axis is diagonal
 mode relaxes by itself, so a step of any length is exact for the discretised operator, unconditionally stable and
 differentiable in everything.
 
-    field = advance(propagator, field, source)          nine products, or three transforms, per axis
-    field = advance(propagator, field)                  without a source: one product per axis
+    field = advance(propagator, field, source)          three transforms: nine products, three per axis
+    field = advance_driven(propagator, field, source)   two of them, for a field that has no spikes
+    field = advance(propagator, field)                  without a source: one product per axis, or less (`free`)
 
 A field whose values are read less often than it steps may stay in the basis, where a step costs nothing:
 
     modes = relax(propagator, to_modes(propagator, field), to_modes(propagator, source))
     field = from_modes(propagator, modes)
 """
-
-import functools
 
 import equinox as eqx
 import jax
@@ -34,8 +33,10 @@ from retrojax.space.eigenbasis import (
     to_fourier,
     unfold,
 )
+from retrojax.space.free import FreeStep, advance_free, known_spread, plan_free
 from retrojax.space.grid import Grid
-from retrojax.types import Field
+from retrojax.space.stencil import slope
+from retrojax.types import Field, Scalar
 
 Octants = tuple[Float[Array, "_ _ _"], ...]
 
@@ -46,17 +47,23 @@ class Propagator(eqx.Module):
     **Fields**
 
     - `back`: per axis the eigenvectors, one a column, in blocks; empty for the method `fft`. `into`: one a row.
-    - `free`: per axis the matrix that a step without a source multiplies by, in the same blocks.
+    - `free`: what a step without a source needs, if it does not go through the basis.
     - `decay`: factor left of each mode after the step, by octant of the folded box.
     - `gain`: response of each mode to a unit source [ms], by octant.
+    - `coupling`, `loss`: D*/dx^2 along x, y, z, and k [1/ms]; no `coupling` for spectral eigenvalues, whose operator is
+      no stencil.
+    - `elapsed`: length of the step [ms].
     - `grid`: the box; static.
     """
 
     back: tuple[Blocks, ...]
     into: tuple[Blocks, ...]
-    free: tuple[Blocks, ...]
+    free: FreeStep | None
     decay: Octants
     gain: Octants
+    coupling: Float[Array, "3"] | None
+    loss: Scalar
+    elapsed: Scalar
     grid: Grid = eqx.field(static=True)
 
 
@@ -86,7 +93,9 @@ def plan(
       accurate, and positive input gives positive output. `'spectral'`, (phase/dx)^2, those of the medium: exact for a
       field that the grid resolves, but a source of one voxel rings, with negative values beside it. The own-spine
       correction (`near_field`) is that of the lattice.
-    - `method`: `'matrix'` or `'fft'`; what `choose` says if not given.
+    - `method`: `'matrix'` or `'fft'`; what `choose` says if not given. Numbers that are known here, i.e. not traced,
+      open `'modes'` and `'convolution'` to steps without a source, exact to the rounding of the type in use; those with
+      a source are then taken by products with matrices.
 
     Valid for uniform diffusion and loss only. On the lattice, features below two voxels are those of the lattice, not
     of the medium.
@@ -94,9 +103,12 @@ def plan(
     References: Strang (1999) SIAM Rev 41:135-147 (cosine bases); Hochbruck & Ostermann (2010) Acta Numer 19:209-286
     (phi functions).
     """
+    spread = known_spread(grid, diffusion, loss, elapsed)
+    alone = method or choose(grid, False, spread, eigenvalues).method
+    free = None if alone == "fft" else plan_free(grid, alone, eigenvalues, diffusion, loss, elapsed)
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     back: tuple[Blocks, ...] = ()
-    into, free = back, back
+    into = back
     if (method or choose(grid).method) == "fft":
         rates = [[d * jnp.asarray(v, diffusion.dtype)]
                  for d, v in zip(diffusion, fourier_values(grid, eigenvalues), strict=True)]
@@ -106,18 +118,12 @@ def plan(
                  for d, axis in zip(diffusion, axes, strict=True)]
         back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axis) for axis in axes)
         into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in axis) for axis in axes)
-        free = tuple(_free(*each, elapsed, loss / 3) for each in zip(back, into, rates, strict=True))
     x, y, z = rates
     exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
     decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
-    return Propagator(back, into, free, decay, gain, grid)
-
-
-def _free(back: Blocks, into: Blocks, rates: list[Array], elapsed: Array | float, loss: Array | float) -> Blocks:
-    """The step along one axis as a matrix, with a third of the loss."""
-    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    return tuple(product(b * jnp.exp(-elapsed * (rate + loss)), c)
-                 for b, c, rate in zip(back, into, rates, strict=True))
+    coupling = None if eigenvalues == "spectral" else diffusion / jnp.square(jnp.asarray(grid.spacing, diffusion.dtype))
+    return Propagator(back, into, free, decay, gain, coupling, jnp.asarray(loss, float), jnp.asarray(elapsed, float),
+                      grid)
 
 
 def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
@@ -132,11 +138,42 @@ def advance(propagator: Propagator, field: Field, source: Field | None = None) -
     With eigenvalues of the lattice, positive input gives positive output up to rounding, about 1e-7 of the largest
     value in float32.
     """
-    if source is None and propagator.back:
-        folded = _folded(propagator)
-        return unfold(multiply(fold(field, folded), propagator.free), folded)
+    if source is None and propagator.free is not None:
+        return advance_free(propagator.free, field, propagator.grid.boundary)
     made = None if source is None else to_modes(propagator, source)
     return from_modes(propagator, relax(propagator, to_modes(propagator, field), made))
+
+
+def advance_driven(propagator: Propagator, field: Field, source: Field) -> Field:
+    """The same as `advance`, at two thirds of its cost, for a field that sources have filled.
+
+        a <- exp(A t) a + t phi_1(A t) S = a + t phi_1(A t) (A a + S)
+
+    On the lattice A is a stencil, so one transform does for field and source. What rounds is the change of the field,
+    so errors are relative to the largest value before the step *or* after it, about 1e-7 of it in float32. They matter
+    where a step flattens the field a thousandfold, as it does a release into one voxel that was not spread over a step
+    as a source; there take `advance`. With spectral eigenvalues it is `advance`.
+
+    **Arguments** as for `advance`.
+
+    References: Hochbruck & Ostermann (2010) Acta Numer 19:209-286 (exponential Euler steps by their increment).
+    """
+    if propagator.coupling is None:
+        return advance(propagator, field, source)
+    made = to_modes(propagator, change(propagator, field, source))
+    return field + from_modes(propagator, tuple(a * b for a, b in zip(propagator.gain, made, strict=True)))
+
+
+def change(propagator: Propagator, field: Field, source: Field) -> Field:
+    """How fast the field changes when the step begins [nM/ms], on the lattice."""
+    assert propagator.coupling is not None
+    coupling = propagator.coupling
+
+    def now() -> Field:
+        return source + slope(field, coupling, propagator.loss, propagator.grid.boundary)
+
+    # a branch, because XLA would otherwise compute the stencil anew for every octant (it drops optimization barriers)
+    return jax.lax.cond(propagator.elapsed > 0, now, lambda: jnp.zeros_like(source))
 
 
 def relax(propagator: Propagator, modes: Modes, source: Modes | None = None) -> Modes:

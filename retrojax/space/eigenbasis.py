@@ -32,11 +32,13 @@ FOLD_FROM = 64
 (measured on a CPU: slower at 48, even at 64, 1.5 times as fast or more from 80 on)."""
 
 
-def axis_blocks(n: int, spacing: float, kind: Boundary, rule: Eigenvalues) -> list[tuple[np.ndarray, np.ndarray]]:
+def axis_blocks(
+    n: int, spacing: float, kind: Boundary, rule: Eigenvalues, fold: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Eigenvalues of minus the second derivative [1/um^2] and the eigenvectors (columns), even ones, then odd ones.
 
     Of the eigenvectors, which have length 1, a folded axis needs the first half (with the middle voxel, if there is
-    one, among the even). A short axis is one block of whole vectors.
+    one, among the even). A short axis, or any without `fold`, is one block of whole vectors.
     """
     even, odd = _waves(n, kind)
     place = np.arange(n) + 0.5
@@ -48,8 +50,8 @@ def axis_blocks(n: int, spacing: float, kind: Boundary, rule: Eigenvalues) -> li
         vectors = [(np.cos if kind == "no-flux" else np.sin)(column) for column in columns]
     phases, whole = np.concatenate([even, odd]), np.concatenate(vectors, axis=1)
     whole = whole / np.linalg.norm(whole, axis=0)
-    values = _values(phases, spacing, rule)
-    if n < FOLD_FROM:
+    values = values_at(phases, spacing, rule)
+    if n < FOLD_FROM or not fold:
         return [(values, whole)]
     half = even.size
     return [(values[:half], whole[:half, :half]), (values[half:], whole[: n - half, half:])]
@@ -63,8 +65,8 @@ def _waves(n: int, kind: Boundary) -> tuple[np.ndarray, np.ndarray]:
     return np.pi * np.arange(first, n + first, 2) / n, np.pi * np.arange(first + 1, n + first, 2) / n
 
 
-def _values(phase: np.ndarray, spacing: float, rule: Eigenvalues) -> np.ndarray:
-    """Of the 7-point lattice, or of the medium itself."""
+def values_at(phase: np.ndarray, spacing: float, rule: Eigenvalues) -> np.ndarray:
+    """Eigenvalues [1/um^2] of waves by their phase per voxel: of the 7-point lattice, or of the medium itself."""
     return ((2 * np.sin(phase / 2) if rule == "lattice" else phase) / spacing) ** 2
 
 
@@ -129,7 +131,7 @@ def fourier_values(grid: Grid, rule: Eigenvalues) -> list[np.ndarray]:
             phase = 2 * np.pi * np.minimum(np.arange(n), n - np.arange(n)) / n
         else:  # the sine transform comes out with its highest wave first
             phase = np.pi * (np.arange(n) if kind == "no-flux" else n - np.arange(n)) / n
-        values.append(_values(phase, dx, rule)[: n // 2 + 1 if _torus(grid) and axis == 2 else n])
+        values.append(values_at(phase, dx, rule)[: n // 2 + 1 if _torus(grid) and axis == 2 else n])
     return values
 
 

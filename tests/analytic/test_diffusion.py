@@ -118,7 +118,7 @@ def gaussian(grid, variance):
     return whole
 
 
-@pytest.mark.parametrize("method", ["matrix", "fft"])
+@pytest.mark.parametrize("method", ["matrix", "modes", "fft"])
 def test_gaussian_in_a_box_to_the_order_of_the_eigenvalues(x64, method):
     """NO, 10 ms: walls are 2.2 standard deviations away. Seven points: 0.4 %; spectral: what the start leaves out."""
     grid, k = Grid((40, 40, 48), (1.0, 1.0, 0.8), boundary=("no-flux", "absorbing", "periodic")), 1e-3

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrojax.space import Grid, advance, choose, eigenbasis, from_modes, plan, relax, to_modes
+from retrojax.space import Grid, advance, advance_driven, choose, eigenbasis, from_modes, plan, relax, to_modes
 
 KINDS = ("no-flux", "periodic", "absorbing")
 D, K, DT = np.array([0.4, 0.9, 1.7]), 0.3, 1.1
@@ -83,10 +83,13 @@ def check_step(grid, method):
     @jax.jit
     def steps(field, source):
         propagator = plan(grid, jnp.asarray(D), K, DT, method=method)
-        return advance(propagator, field, source), advance(propagator, field), advance(propagator, field, 0 * source)
+        return (advance(propagator, field, source), advance(propagator, field), advance(propagator, field, 0 * source),
+                advance_driven(propagator, field, source))
 
-    got, free, without = map(np.asarray, steps(jnp.asarray(field), jnp.asarray(source)))
+    got, free, without, driven = map(np.asarray, steps(jnp.asarray(field), jnp.asarray(source)))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(driven, expected, rtol=1e-12)
+    np.testing.assert_allclose(driven.sum(), got.sum(), rtol=1e-13)
     np.testing.assert_allclose(free, without, rtol=1e-12)
     lost = K * integral.sum()
     for axis, kind in enumerate(grid.boundary):
@@ -123,15 +126,40 @@ def test_modes_kept_between_steps_are_the_same_field(x64, way):
     np.testing.assert_allclose(kept, field, rtol=1e-12)
 
 
+@pytest.mark.parametrize("double", [True, False])
+def test_fewer_modes_and_short_kernels_are_the_same_step(double):
+    """Cut at rounding; walls of each kind along the longest axis, and an axis of one voxel."""
+    ways = ("matrix", "modes", "convolution")
+    with jax.enable_x64(double):
+        for boundary in MIXED[:3]:
+            grid = Grid((24, 26, 1), (1.0, 0.9, 1.5), boundary=boundary)
+            field = jnp.asarray(np.random.default_rng(3).random(grid.shape), float)
+            rates = jnp.asarray(D * [1, 1, 0], float)
+            step = jax.jit(lambda field, grid=grid, rates=rates: [
+                advance(plan(grid, rates, K, DT, method=way), field) for way in ways])
+            whole, *short = map(np.asarray, step(field))
+            for other in short:
+                np.testing.assert_allclose(other, whole, rtol=0, atol=(2e-14 if double else 2e-6) * whole.max())
+
+
+def test_short_ways_need_numbers():
+    grid = Grid((12, 1, 1), (1.0,) * 3)
+    with pytest.raises(ValueError, match="numbers that are not traced"):
+        jax.jit(lambda d: plan(grid, d, K, DT, method="modes"))(0.4)
+    with pytest.raises(ValueError, match="no short kernel"):
+        plan(grid, 40.0, K, DT, method="convolution")
+
+
 def test_method_is_the_cheaper_one_and_says_why():
     box, torus = (Grid((128,) * 3, (1.0,) * 3, boundary=(kind,) * 3) for kind in ("no-flux", "periodic"))
     assert choose(box).method == "matrix" and choose(torus).method == "fft"
     assert choose(torus, source=False).method == "matrix"
     assert choose(Grid((12,) * 3, (1.0,) * 3, boundary=("periodic",) * 3)).method == "matrix"
-    for grid in (box, torus):
-        choice = choose(grid)
+    assert choose(box, False, (33.0,) * 3).method == "modes"
+    assert choose(box, False, (0.2,) * 3).method == "convolution" and choose(box, True, (0.2,) * 3).method == "matrix"
+    for choice in (choose(box), choose(torus), choose(box, False, (33.0,) * 3)):
         assert choice.seconds[choice.method] == min(choice.seconds.values())
-        assert re.fullmatch(r"(products with matrices|Fourier transforms), predicted \S+ ms a step on two CPU cores, "
+        assert re.fullmatch(r"(products with [a-z ]+|Fourier transforms), predicted \S+ ms a step on two CPU cores, "
                             r"against \S+ ms by .+", choice.why)
     awkward, good = Grid((127, 1, 1), (1.0,) * 3), Grid((128, 1, 1), (1.0,) * 3)
     assert choose(awkward).seconds["fft"] > 1.1 * choose(good).seconds["fft"]
