@@ -18,6 +18,10 @@ from retrojax.fit.spec import Spec, double
 from retrojax.protocols import Protocol
 
 
+class NotFittedError(InputError, AttributeError):
+    """`predict` or `score` before `fit`; as that of scikit-learn a `ValueError` and an `AttributeError`."""
+
+
 class PlasticityRegressor:
     """Strength after pairing protocols, fitted by least squares.
 
@@ -31,12 +35,14 @@ class PlasticityRegressor:
     - `down_fraction`: synapses that start DOWN (calcium rule only).
 
     **Attributes** `model_`: the fitted synapse. `result_`: the whole `FitResult`, with uncertainties.
+    `n_features_in_`: 1, as a row of X is one protocol.
 
     References: Pedregosa et al. (2011) J Mach Learn Res 12:2825 (conventions).
     """
 
     model_: Synapse
     result_: FitResult
+    n_features_in_: int
 
     def __init__(self, model: Synapse, spec: Spec, *, starts: int = 16, screen: int = 8, max_steps: int = 60,
                  tolerance: float = 1e-4, seed: int = 0, down_fraction: float = 0.5):
@@ -61,13 +67,13 @@ class PlasticityRegressor:
                               ("all",) * len(X), np.ones(len(X), bool), "protocol", "strength after / before")
             self.result_ = fit(problem, self.model, self.spec, starts=self.starts, key=jax.random.key(self.seed),
                                screen=self.screen, max_steps=self.max_steps, tolerance=self.tolerance, recovery=0)
-        self.model_ = self.result_.model
+        self.model_, self.n_features_in_ = self.result_.model, 1
         return self
 
     def predict(self, X: Sequence[Protocol]) -> np.ndarray:
-        """Strength after over before [n]. **Raises** `InputError` before `fit`."""
-        if not hasattr(self, "model_"):
-            raise InputError("fit", "not called", "a fitted regressor", "call fit(X, y) first")
+        """Strength after over before [n]. **Raises** `NotFittedError` before `fit`."""
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("fit", "not called", "a fitted regressor", "call fit(X, y) first")
         with jax.enable_x64(True):
             return np.asarray(eqx.filter_jit(double(self._outcome(X)))(double(self.model_)))
 
@@ -88,8 +94,19 @@ class PlasticityRegressor:
         for name, value in changes.items():
             if name not in self.get_params():
                 raise InputError(name, value, ", ".join(self.get_params()), "use one of these names")
+        for name, value in changes.items():
             setattr(self, name, value)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        # asked for by scikit-learn alone, which is then there
+        from sklearn.utils import RegressorTags, Tags, TargetTags
+
+        return Tags(estimator_type="regressor", target_tags=TargetTags(required=True), transformer_tags=None,
+                    classifier_tags=None, regressor_tags=RegressorTags())
 
     def _outcome(self, X: Sequence[Protocol]) -> PairOutcome:
         calcium = uses_calcium(self.model.rules[0])

@@ -6,6 +6,7 @@ import pytest
 from retrojax.engine.rows import Bounds, Synapse
 from retrojax.errors import InputError
 from retrojax.fit import Parameter, PlasticityRegressor, Transform
+from retrojax.fit.estimator import NotFittedError
 from retrojax.parts import CalciumSpine, TsodyksMarkram, unified_rule
 from retrojax.protocols import bursts
 
@@ -43,9 +44,31 @@ def test_it_keeps_the_conventions(fitted):
     again = PlasticityRegressor(**regressor.get_params())
     assert again.get_params() == regressor.get_params() and not hasattr(again, "model_")
     assert again.set_params(starts=7).starts == 7
-    with pytest.raises(InputError, match="fit"):
+    with pytest.raises(AttributeError, match="fit") as early:
         again.predict(PROTOCOLS)
+    assert isinstance(early.value, NotFittedError) and isinstance(early.value, ValueError)
+    assert regressor.n_features_in_ == 1 and not hasattr(again, "n_features_in_")
     with pytest.raises(InputError, match="strats"):
-        again.set_params(strats=3)
+        again.set_params(starts=9, strats=3)
+    assert again.starts == 7
     with pytest.raises(InputError, match="sem"):
         again.fit(PROTOCOLS, np.ones(6), np.ones(5))
+
+
+@pytest.mark.repro
+def test_scikit_learn_clones_and_splits_it(fitted):
+    base = pytest.importorskip("sklearn.base")
+    from sklearn.model_selection import cross_val_score
+    from sklearn.utils.validation import check_is_fitted
+
+    strengths, regressor = fitted
+    check_is_fitted(regressor)
+    again = base.clone(regressor)
+    assert base.is_regressor(again) and again.get_params().keys() == regressor.get_params().keys()
+    assert again.starts == regressor.starts and again.spec == regressor.spec and not again.__sklearn_is_fitted__()
+    assert base.clone(again.set_params(max_steps=7)).max_steps == 7
+    with pytest.raises(ValueError, match="not fitted"):
+        check_is_fitted(again)
+    # 0 is no better than the mean
+    scores = cross_val_score(again.set_params(max_steps=60, screen=1), PROTOCOLS, strengths, cv=2)
+    assert scores.shape == (2,) and np.all(scores > 0)
