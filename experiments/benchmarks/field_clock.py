@@ -1,19 +1,19 @@
-"""Cost of the field clock: four messengers on 100^3 voxels of 1 um and 1e6 synapses, all rows up to date.
+"""Cost of the field clock: four messengers on 100^3 voxels of 1 um, and 1e6 synapses between sources and neurons.
 
 NO steps every 10 ms, 2-AG every 100 ms, BDNF and adenosine every second. Spines make the first three by the kinds of
-their records and adenosine by calcium; a rule at every bouton senses each. Rows are in the blocks of the lazy schedule,
-the own-spine term is on, and no spike comes in between: this is what the field clock costs by itself.
+their records and adenosine by calcium; a rule at every bouton senses each, and the own-spine term is on. The network
+runs on the lazy schedule, with silent sources (what the clock costs by itself) and with sources that fire.
 
-    python experiments/benchmarks/field_clock.py --seconds 1
+    python experiments/benchmarks/field_clock.py --seconds 1 --rate 0 10
 
-Prints one JSON line; per biological second: `transport_s` of spread and loss alone, `total_s` of whole field steps
-(synthesis, deposit, transport, own-spine term, sampling, receptors); with `--each` also
-`by_messenger_s`, whole steps of each alone.
-`transport_cpu_s` and `total_cpu_s` are processor time of all threads, which a busy machine does not stretch.
+Prints one JSON line per rate; wall time per biological second: `transport_s` of spread and loss alone; `network_s` of
+the whole network; `blocks_s` of the same without any field step; `total_s`, their difference: synthesis with what it
+has to replay or bring up to date, deposit, transport, own-spine term, sampling, receptors. With `--each` also
+`by_messenger_s`, that difference with field steps of one alone.
+`transport_cpu_s` and `network_cpu_s` are processor time of all threads, which a busy machine does not stretch.
 """
 
 import argparse
-import functools
 import json
 import os
 import resource
@@ -26,6 +26,12 @@ MESSENGERS = {"NO": 10.0, "2-AG": 100.0, "BDNF": 1000.0, "adenosine": 1000.0}
 DISTANCE = 0.1
 """From a spine to its bouton [um]."""
 DEGREE = 100
+DT = 1.0
+"""Neuron step [ms]."""
+JUMP = 0.6
+"""Response to a full release [mV]; neurons fire at some Hz when their sources fire at 10 Hz."""
+NEVER = 10**6
+"""Ticks to a field step that is not wanted."""
 
 
 def arguments() -> argparse.Namespace:
@@ -35,12 +41,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--voxels", type=int, default=100, help="along every axis")
     parser.add_argument("--seconds", type=int, default=1, help="biological time of one run")
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median counts")
+    parser.add_argument("--rate", type=float, nargs="+", default=[0.0, 10.0], help="of the sources [Hz]; a line each")
     parser.add_argument("--each", action="store_true", help="every messenger by itself, too")
     return parser.parse_args()
 
 
-def network(synapses: int, voxels: int) -> tuple[Any, Any, Any, tuple[int, ...]]:
-    """Model, tissue, state and ticks per field step; calcium and syntheses stand at random values."""
+def network(synapses: int, voxels: int, rate_hz: float) -> tuple[Any, Any, Any, Any]:
+    """Model, tissue, state and times; calcium and syntheses start at random values."""
     import equinox as eqx
     import jax.numpy as jnp
     import numpy as np
@@ -71,14 +78,14 @@ def network(synapses: int, voxels: int) -> tuple[Any, Any, Any, tuple[int, ...]]
              *(make_synthesis(name, base._asdict()) for name, base in records.items()))
     none = np.zeros(0, int)
     wiring = Wiring(np.arange(synapses), np.repeat(np.arange(neurons), DEGREE) + neurons,
-                    random.integers(neurons, size=synapses), np.full(synapses, 10), np.asarray(0.1), none, none, none,
+                    random.integers(neurons, size=synapses), np.full(synapses, 1), np.asarray(JUMP), none, none, none,
                     np.zeros(0), neurons=neurons, sources=neurons)
     number = lambda x: jnp.asarray(x, float)  # noqa: E731
     made = tuple(Messenger(name, number(b.effective_diffusion), number(b.loss), number(b.volume_fraction),
                            number(b.volume_fraction * b.loss * b.tonic) if b.tonic else None)
                  for name, b in records.items())
-    model = Model(number(0.1), Synapse(spine, TsodyksMarkram(), rules), number(0.1), jnp.zeros(0), number(1.0),
-                  DeltaLIF(20.0, 0.0, 15.0, 5.0, 2.0), Poisson(np.full(neurons, 0.01), 0.1), made)
+    model = Model(number(DT), Synapse(spine, TsodyksMarkram(), rules), number(JUMP), jnp.zeros(0), number(1.0),
+                  DeltaLIF(20.0, 0.0, 15.0, 5.0, 2.0), Poisson(np.full(neurons, 1e-3 * rate_hz), DT), made)
     every = tuple(round(step / MESSENGERS["NO"]) for step in MESSENGERS.values())
     spines = random.uniform(0.2, voxels - 0.2, (synapses, 3))
     near = [steps_needed(grid, b.effective_diffusion, b.loss, step, DISTANCE)
@@ -87,67 +94,85 @@ def network(synapses: int, voxels: int) -> tuple[Any, Any, Any, tuple[int, ...]]
     away = random.normal(size=(synapses, 3))
     boutons = spines + DISTANCE * away / np.linalg.norm(away, axis=1, keepdims=True)
     space = Space(grid, spines, boutons, DISTANCE, most, near)
-    tissue, state = build_lazy(model, wiring, plan_times(wiring, Clocks(100, every, 100, 100)), space, 6.0, 16.0, 1)
+    second = round(1e3 / MESSENGERS["NO"])
+    times = plan_times(wiring, Clocks(round(MESSENGERS["NO"] / DT), every, second, second))
+    tissue, state = build_lazy(model, wiring, times, space, 6.0, 16.0, 1)
     cells = random.uniform(0.1, 0.9, state.cells.shape)
-    return model, tissue, eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float)), every
+    return model, tissue, eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float)), times
 
 
-def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Everything measured."""
-    import equinox as eqx
+def measure(given: argparse.Namespace, rate_hz: float) -> dict[str, Any]:
+    """Everything measured at one rate of the sources."""
     import jax
     import jax.numpy as jnp
 
-    from retrojax.engine.lazy.field import field_step
-    from retrojax.engine.lazy.network import plan_fields
-    from retrojax.engine.lazy.state import Times
-    from retrojax.engine.reactions import Pools, transport
+    from retrojax.engine.lazy.network import run_chunk
 
-    model, tissue, state, every = network(given.synapses, given.voxels)
-    ticks = round(1e3 * given.seconds / MESSENGERS["NO"])
-    times = Times(10, 10, every, 100, 100, 0, 1, 1, 100)
+    model, tissue, state, times = network(given.synapses, given.voxels, rate_hz)
+    transport_s, transport_cpu_s = transport_alone(model, tissue, state, times, given)
+    fired = 0
 
-    def spread(model, tissue, state, which, plan):
-        pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound),
-                          state.fields[which] * 1e-4)
-        return eqx.tree_at(lambda s: (s.fields, s.pending), state, (pools.fields, pools.pending))
+    def timed(times) -> tuple[float, float, float]:
+        """Seconds to compile, and of wall and processor time per biological second."""
+        nonlocal state, fired
+        start, walls, used = time.perf_counter(), [], []
+        state, _ = jax.block_until_ready(run_chunk(model, tissue, state, times, jnp.asarray(0, jnp.int32)))
+        compile_s = time.perf_counter() - start
+        for number in range(given.repeat + 1):
+            start, busy, fired = time.perf_counter(), time.process_time(), 0
+            for _ in range(given.seconds):
+                state, record = run_chunk(model, tissue, state, times, jnp.asarray(times.chunk, jnp.int32))
+                fired += int(jnp.sum(jax.lax.population_count(record.spikes), dtype=jnp.int32))
+            jax.block_until_ready(state)
+            if number:  # the first one starts from random values
+                walls.append((time.perf_counter() - start) / given.seconds)
+                used.append((time.process_time() - busy) / given.seconds)
+        return compile_s, statistics.median(walls), statistics.median(used)
 
-    @functools.partial(eqx.filter_jit, donate="all-except-first")
-    def run(kept, state, step, wanted, ticks):
-        model, tissue = kept
-        plans = plan_fields(model, tissue, state, times)
-
-        def tick(number, state):
-            for which in range(len(every)):
-                take = lambda s, w=which: step(model, tissue, s, w, plans[w])  # noqa: E731
-                due = ((number + 1) % every[which] == 0) & wanted[which]
-                state = jax.lax.cond(due, take, lambda s: s, state)
-            return state
-
-        return jax.lax.fori_loop(0, ticks, tick, state)
-
-    def timed(step, wanted) -> tuple[float, float, float]:
-        nonlocal state
-        start = time.perf_counter()
-        state = jax.block_until_ready(run((model, tissue), state, step, wanted, jnp.asarray(0)))
-        compiled, walls, used = time.perf_counter() - start, [], []
-        for _ in range(given.repeat + 1):
-            start, busy = time.perf_counter(), time.process_time()
-            state = jax.block_until_ready(run((model, tissue), state, step, wanted, jnp.asarray(ticks)))
-            walls.append((time.perf_counter() - start) / given.seconds)
-            used.append((time.process_time() - busy) / given.seconds)
-        return compiled, statistics.median(walls[1:]), statistics.median(used[1:])
-
-    everyone = jnp.ones(len(every), bool)
-    _, spread_s, spread_cpu_s = timed(spread, everyone)
-    compile_s, total_s, total_cpu_s = timed(field_step, everyone)
-    alone = {name: timed(field_step, everyone.at[:].set(False).at[which].set(True))[1]
-             for which, name in enumerate(MESSENGERS) if given.each}
-    return {"compile_s": compile_s, "wall_s": total_s, "transport_s": spread_s, "total_s": total_s,
-            "transport_cpu_s": spread_cpu_s, "total_cpu_s": total_cpu_s, "by_messenger_s": alone,
-            "errors": int(state.errors),
+    alone = lambda wanted: times._replace(every=tuple(  # noqa: E731
+        every if name == wanted else NEVER for name, every in zip(MESSENGERS, times.every, strict=True)))
+    compile_s, network_s, network_cpu_s = timed(times)
+    post_rate_hz = fired / given.seconds / (given.synapses // DEGREE)
+    _, blocks_s, _ = timed(alone(None))
+    by_messenger = {name: timed(alone(name))[1] - blocks_s for name in MESSENGERS if given.each}
+    return {"rate_hz": rate_hz, "post_rate_hz": post_rate_hz, "compile_s": compile_s, "wall_s": network_s,
+            "transport_s": transport_s, "network_s": network_s, "blocks_s": blocks_s,
+            "total_s": network_s - blocks_s, "transport_cpu_s": transport_cpu_s, "network_cpu_s": network_cpu_s,
+            "by_messenger_s": by_messenger, "errors": int(state.errors), "sparse": tissue.layout.sparse,
             "near_steps": [e.shape[0] for e in state.emitted], "channels": tissue.layout.names,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+def transport_alone(model: Any, tissue: Any, state: Any, times: Any, given: argparse.Namespace) -> tuple[float, float]:
+    """Wall and processor time of spread and loss alone, per biological second."""
+    import equinox as eqx
+    import jax
+
+    from retrojax.engine.lazy.network import plan_fields
+    from retrojax.engine.reactions import Pools, transport
+
+    def spread(plans, pools, which):
+        return transport(model, plans[which].transport, which, pools, pools.fields[which] * 1e-4)
+
+    @eqx.filter_jit
+    def run(pools, ticks):
+        plans = plan_fields(model, tissue, state, times)
+
+        def tick(number, pools):
+            for which, every in enumerate(times.every):
+                step = lambda pools, w=which: spread(plans, pools, w)  # noqa: E731
+                pools = jax.lax.cond((number + 1) % every == 0, step, lambda pools: pools, pools)
+            return pools
+
+        return jax.lax.fori_loop(0, ticks, tick, pools)
+
+    pools, walls, used = Pools(state.fields, state.pending, state.bound), [], []
+    for _ in range(given.repeat + 1):
+        start, busy = time.perf_counter(), time.process_time()
+        pools = jax.block_until_ready(run(pools, times.chunk))
+        walls.append(time.perf_counter() - start)
+        used.append(time.process_time() - busy)
+    return statistics.median(walls[1:]), statistics.median(used[1:])
 
 
 def main() -> None:
@@ -157,10 +182,11 @@ def main() -> None:
 
     import retrojax
 
-    print(json.dumps({"name": "field_clock", "version": retrojax.__version__, "jax": jax.__version__,
-                      "device": jax.devices()[0].device_kind, "devices": jax.device_count(), "cpus": os.cpu_count(),
-                      "synapses": given.synapses, "voxels": given.voxels**3, "steps_ms": MESSENGERS,
-                      **measure(given)}))
+    for rate_hz in given.rate:
+        print(json.dumps({"name": "field_clock", "version": retrojax.__version__, "jax": jax.__version__,
+                          "device": jax.devices()[0].device_kind, "devices": jax.device_count(), "cpus": os.cpu_count(),
+                          "synapses": given.synapses, "voxels": given.voxels**3, "steps_ms": MESSENGERS,
+                          **measure(given, rate_hz)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class Layout(NamedTuple):
     - `post_read`: postsynaptic traces that a rule reads at postsynaptic spikes, among those of all rules in order.
     - `moved`, `replayed`: channels that change, and those that are read or change, between two spikes of an axon;
       `replayed` counts the calm ones on after the channels.
-    - `sparse`: messengers whose field step needs no synapse brought up to date (`stock`). `filtered`: those of them whose
-      synthesis goes through something that every synapse keeps, as an enzyme.
+    - `sparse`: messengers whose field step needs no synapse brought up to date (`stock`). `filtered`: those of them
+      whose synthesis goes through something that every synapse keeps, as an enzyme.
     - `slow`: whether any rule has something to do at slow steps.
     """
 

@@ -1,6 +1,6 @@
 """Taking stock of a messenger: what spines made since its last field step, with no row brought up to date.
 
-Where nothing is made below some level of calcium (`AbstractSynthesis.floor`), a synapse can have made something only if
+Where a gate is shut below some level of calcium (`AbstractSynthesis.floor`), a synapse can have made something only if
 its calcium was above that level at the last field step, or rose since: a spike of its target, or calcium of its own
 axon. Those few are replayed on a copy, calcium and synthesis alone. What they made is handed over by subtracting it
 from the rows as they stand, since a flow adds to `activated` whatever is there; so a row may hold less than nothing
@@ -25,8 +25,12 @@ from retrojax.parts.base import AbstractSynthesis
 from retrojax.space import to_fixed
 from retrojax.types import Scalar
 
-TILE = 8192 + 16
-"""Active synapses replayed together, at least; no power of two, or the rows of a list would share lines of a cache."""
+TILE = 1024 + 16
+"""Active synapses replayed together: few, since all of them make as many rounds as the busiest; and no power of two,
+or the rows of a list would share lines of a cache."""
+
+ROOM = 32 * TILE
+"""Active synapses in a list, at least, if there are so many synapses: sorted by what each has to replay."""
 
 
 class Active(NamedTuple):
@@ -48,8 +52,8 @@ class Active(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What listed synapses made, [n]: in molecules, or as `activated` where it is filtered; the `activated` they are left
-    with, [makers, n]; and whether they may go on making."""
+    """What listed synapses made, [n]: in molecules, or as `activated` where it is filtered; the `activated` they are
+    left with, [makers, n]; and whether they may go on making."""
 
     amount: Float[Array, " n"]
     activated: Float[Array, "m n"]
@@ -59,8 +63,8 @@ class Made(NamedTuple):
 class Stock(NamedTuple):
     """What was made since the last field step, and what the rows look like after it was handed over.
 
-    - `total`: per voxel, in fixed point; of nothing where what was made is still to be filtered. `made`: per synapse, as
-      in `Made.amount`; no block where nobody asks. `most`: of one synapse.
+    - `total`: per voxel, in fixed point; of nothing where what was made is still to be filtered. `made`: per synapse,
+      as in `Made.amount`; no block where nobody asks. `most`: of one synapse.
     """
 
     cells: Float[Array, "B C slot"]
@@ -200,8 +204,9 @@ def _settle(tissue: LazyTissue, channels: list[int], rank: int, stock: Stock, ac
 
 
 def _room(tissue: LazyTissue) -> int:
-    """Length of a list of active synapses: as many as a pass over the rows takes."""
-    lanes = tissue.capacity.blocks * tissue.plastic.post.shape[1]
+    """Length of a list of active synapses."""
+    slots, slot = tissue.plastic.post.shape
+    lanes = max(tissue.capacity.blocks * slot, min(ROOM, slots * slot))
     return -(-lanes // TILE) * TILE if lanes > TILE else lanes
 
 
