@@ -13,7 +13,7 @@ from retrojax.space import (
     MapPropagator,
     Medium,
     Propagator,
-    advance,
+    advance_driven,
     advance_local,
     advance_maps,
     advance_mean,
@@ -61,7 +61,7 @@ def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, e
     if messenger.transport != "grid":
         return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid)
     propagator = plan(grid, messenger.diffusion, loss, elapsed)
-    return TransportPlan(propagator, exposure_gain(propagator, elapsed) if exposed else None, elapsed, grid)
+    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid)
 
 
 def near_kernel(
@@ -93,7 +93,7 @@ def spread(plan_: TransportPlan, field: Field, source: Field) -> Field:
     if isinstance(plan_.propagator, Limit):
         step = advance_local if plan_.propagator.kind == "local" else advance_mean
         return step(field, source, plan_.propagator.loss, plan_.elapsed)
-    return advance(plan_.propagator, field, source)
+    return advance_driven(plan_.propagator, field, source)
 
 
 def spread_with_exposure(plan_: TransportPlan, field: Field, source: Field) -> tuple[Field, Field]:

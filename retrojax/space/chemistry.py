@@ -10,15 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from retrojax.numerics import phi2
-from retrojax.space.diffusion import Octants, Propagator, from_modes, relax, to_modes
+from retrojax.space.diffusion import Octants, Propagator, change, from_modes, relax, to_modes
 from retrojax.types import Field, Scalar
 
 
-def exposure_gain(propagator: Propagator, elapsed: Scalar) -> Octants:
+def exposure_gain(propagator: Propagator) -> Octants:
     """Response of each mode's time integral to a unit source, elapsed^2 phi_2(z) [ms^2]; made once per propagator.
 
         z = elapsed (D mu + k) = elapsed (1 - decay) / gain,    phi_2(z) = (1 - phi_1(z)) / z
     """
+    elapsed = propagator.elapsed
     return tuple(elapsed**2 * phi2(elapsed * (1 - decay) / gain)
                  for decay, gain in zip(propagator.decay, propagator.gain, strict=True))
 
@@ -31,9 +32,12 @@ def advance_with_exposure(
         a_hat    <- exp(-z) a_hat + elapsed phi_1(z) S_hat
         exposure  = elapsed phi_1(z) a_hat + elapsed^2 phi_2(z) S_hat
 
+    On the lattice from the change A a + S at the start, as in `advance_driven`: the exposure is t a + t^2 phi_2 (A a +
+    S).
+
     **Arguments**
 
-    - `propagator`: from `plan`. `gain`: from `exposure_gain`, for the same step.
+    - `propagator`: from `plan`. `gain`: from `exposure_gain`.
     - `field`: amount per tissue volume [nM]. `source`: constant over the step [nM/ms].
 
     **Returns** the field after the step [nM] and its integral [nM ms]; loss at rate k has taken k x integral from every
@@ -41,6 +45,11 @@ def advance_with_exposure(
 
     References: Hochbruck & Ostermann (2010) Acta Numer 19:209-286 (phi functions).
     """
+    if propagator.coupling is not None:
+        rate = to_modes(propagator, change(propagator, field, source))
+        grown, more = (from_modes(propagator, tuple(a * b for a, b in zip(each, rate, strict=True)))
+                       for each in (propagator.gain, gain))
+        return field + grown, propagator.elapsed * field + more
     before, made = to_modes(propagator, field), to_modes(propagator, source)
     spent = tuple(first * a + second * b
                   for first, second, a, b in zip(propagator.gain, gain, before, made, strict=True))

@@ -48,7 +48,8 @@ def choose(
 ) -> Choice:
     """The cheapest method for steps with a `source` (or without one), from the predicted cost of each.
 
-    With a source either of `matrix` and `fft` takes three transforms. Without one, `matrix` needs no
+    With a source either of `matrix` and `fft` takes two transforms (`advance_driven`; three by `advance`, which changes
+    nothing between them). Without one, `matrix` needs no
     transform: one product per axis is the step. Products of n voxels per axis cost n flops a voxel, because they are
     folded; so with walls they win up to about 500 voxels along every axis, where a cosine transform is bound by memory.
     On a torus, where the Fourier transform itself will do, it wins from about 48 voxels on if there is a source.
@@ -69,7 +70,7 @@ def choose(
 def _matrix(grid: Grid, source: bool) -> float:
     flops = sum(n if n >= FOLD_FROM else 2 * n for n in grid.shape)
     folded = FOLD_SECONDS if max(grid.shape) >= FOLD_FROM else 0.0
-    return (3 if source else 1) * grid.n_voxels * (flops / PRODUCT_FLOPS + folded)
+    return (2 if source else 1) * grid.n_voxels * (flops / PRODUCT_FLOPS + folded)
 
 
 def _fourier(grid: Grid, source: bool) -> float:
@@ -78,7 +79,7 @@ def _fourier(grid: Grid, source: bool) -> float:
     for n in grid.shape:
         fourier += 2.5 * math.log2(n) / FOURIER_FLOPS * (2 if _largest_prime(n) > GOOD_PRIME else 1)
         passes += PASS_SECONDS if walls and n > 1 else 0
-    return (3 if source else 2) * grid.n_voxels * (fourier + passes)
+    return 2 * grid.n_voxels * (fourier + passes)
 
 
 def _modes(grid: Grid, spread: tuple[float, float, float], rule: Eigenvalues) -> float:

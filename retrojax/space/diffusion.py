@@ -4,7 +4,8 @@ The 7-point Laplacian of a box is a sum over its axes, and each axis is diagonal
 mode relaxes by itself, so a step of any length is exact for the discretised operator, unconditionally stable and
 differentiable in everything.
 
-    field = advance(propagator, field, source)          nine products, or three transforms, per axis
+    field = advance(propagator, field, source)          three transforms: nine products, three per axis
+    field = advance_driven(propagator, field, source)   two of them, for a field that has no spikes
     field = advance(propagator, field)                  without a source: one product per axis, or less (`free`)
 
 A field whose values are read less often than it steps may stay in the basis, where a step costs nothing:
@@ -14,6 +15,7 @@ A field whose values are read less often than it steps may stay in the basis, wh
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -33,7 +35,8 @@ from retrojax.space.eigenbasis import (
 )
 from retrojax.space.free import FreeStep, advance_free, known_spread, plan_free
 from retrojax.space.grid import Grid
-from retrojax.types import Field
+from retrojax.space.stencil import slope
+from retrojax.types import Field, Scalar
 
 Octants = tuple[Float[Array, "_ _ _"], ...]
 
@@ -47,6 +50,9 @@ class Propagator(eqx.Module):
     - `free`: what a step without a source needs, if it does not go through the basis.
     - `decay`: factor left of each mode after the step, by octant of the folded box.
     - `gain`: response of each mode to a unit source [ms], by octant.
+    - `coupling`, `loss`: D*/dx^2 along x, y, z, and k [1/ms]; no `coupling` for spectral eigenvalues, whose operator is
+      no stencil.
+    - `elapsed`: length of the step [ms].
     - `grid`: the box; static.
     """
 
@@ -55,6 +61,9 @@ class Propagator(eqx.Module):
     free: FreeStep | None
     decay: Octants
     gain: Octants
+    coupling: Float[Array, "3"] | None
+    loss: Scalar
+    elapsed: Scalar
     grid: Grid = eqx.field(static=True)
 
 
@@ -112,7 +121,9 @@ def plan(
     x, y, z = rates
     exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
     decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
-    return Propagator(back, into, free, decay, gain, grid)
+    coupling = None if eigenvalues == "spectral" else diffusion / jnp.square(jnp.asarray(grid.spacing, diffusion.dtype))
+    return Propagator(back, into, free, decay, gain, coupling, jnp.asarray(loss, float), jnp.asarray(elapsed, float),
+                      grid)
 
 
 def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
@@ -131,6 +142,38 @@ def advance(propagator: Propagator, field: Field, source: Field | None = None) -
         return advance_free(propagator.free, field, propagator.grid.boundary)
     made = None if source is None else to_modes(propagator, source)
     return from_modes(propagator, relax(propagator, to_modes(propagator, field), made))
+
+
+def advance_driven(propagator: Propagator, field: Field, source: Field) -> Field:
+    """The same as `advance`, at two thirds of its cost, for a field that sources have filled.
+
+        a <- exp(A t) a + t phi_1(A t) S = a + t phi_1(A t) (A a + S)
+
+    On the lattice A is a stencil, so one transform does for field and source. What rounds is the change of the field,
+    so errors are relative to the largest value before the step *or* after it, about 1e-7 of it in float32. They matter
+    where a step flattens the field a thousandfold, as it does a release into one voxel that was not spread over a step
+    as a source; there take `advance`. With spectral eigenvalues it is `advance`.
+
+    **Arguments** as for `advance`.
+
+    References: Hochbruck & Ostermann (2010) Acta Numer 19:209-286 (exponential Euler steps by their increment).
+    """
+    if propagator.coupling is None:
+        return advance(propagator, field, source)
+    made = to_modes(propagator, change(propagator, field, source))
+    return field + from_modes(propagator, tuple(a * b for a, b in zip(propagator.gain, made, strict=True)))
+
+
+def change(propagator: Propagator, field: Field, source: Field) -> Field:
+    """How fast the field changes when the step begins [nM/ms], on the lattice."""
+    assert propagator.coupling is not None
+    coupling = propagator.coupling
+
+    def now() -> Field:
+        return source + slope(field, coupling, propagator.loss, propagator.grid.boundary)
+
+    # a branch, because XLA would otherwise compute the stencil anew for every octant (it drops optimization barriers)
+    return jax.lax.cond(propagator.elapsed > 0, now, lambda: jnp.zeros_like(source))
 
 
 def relax(propagator: Propagator, modes: Modes, source: Modes | None = None) -> Modes:

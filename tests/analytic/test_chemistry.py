@@ -66,7 +66,7 @@ def test_phi2_and_the_exposure_are_integrals(x64):
     rng = np.random.default_rng(1)
     field, source = (jnp.asarray(rng.uniform(0, 1, GRID.shape)) for _ in range(2))
     way = plan(GRID, 0.7, 0.05, 20.0)
-    after, exposure = advance_with_exposure(way, exposure_gain(way, array(20.0)), field, source)
+    after, exposure = advance_with_exposure(way, exposure_gain(way), field, source)
     # what was there and was made is still there or was lost, in the whole box
     np.testing.assert_allclose(field.sum() + 20 * source.sum() - 0.05 * exposure.sum(), after.sum(), rtol=1e-12)
     A = 0.7 * laplacian() + 0.05 * np.eye(GRID.n_voxels)

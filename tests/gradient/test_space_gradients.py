@@ -9,6 +9,7 @@ from retrojax.space import (
     Grid,
     Sites,
     advance,
+    advance_driven,
     correction_kernel,
     deposit,
     eigenbasis,
@@ -67,7 +68,8 @@ def test_both_methods_and_eigenvalues_with_respect_to_everything(monkeypatch, me
 
     def total(p):  # diffusion along x, y, z, loss, step, rate
         propagator = plan(GRID, p[:3], p[3], p[4], eigenvalues=rule, method=method)
-        return jnp.sum(advance(propagator, advance(propagator, start, p[5] * start)) ** 2)
+        driven = advance_driven(propagator, advance(propagator, start, p[5] * start), p[5] * start)
+        return jnp.sum(advance(propagator, driven) ** 2)
 
     check(total, jnp.array([0.4, 0.5, 0.6, 0.2, 1.7, 1.3]))
 

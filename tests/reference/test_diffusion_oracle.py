@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrojax.space import Grid, advance, choose, eigenbasis, from_modes, plan, relax, to_modes
+from retrojax.space import Grid, advance, advance_driven, choose, eigenbasis, from_modes, plan, relax, to_modes
 
 KINDS = ("no-flux", "periodic", "absorbing")
 D, K, DT = np.array([0.4, 0.9, 1.7]), 0.3, 1.1
@@ -83,10 +83,13 @@ def check_step(grid, method):
     @jax.jit
     def steps(field, source):
         propagator = plan(grid, jnp.asarray(D), K, DT, method=method)
-        return advance(propagator, field, source), advance(propagator, field), advance(propagator, field, 0 * source)
+        return (advance(propagator, field, source), advance(propagator, field), advance(propagator, field, 0 * source),
+                advance_driven(propagator, field, source))
 
-    got, free, without = map(np.asarray, steps(jnp.asarray(field), jnp.asarray(source)))
+    got, free, without, driven = map(np.asarray, steps(jnp.asarray(field), jnp.asarray(source)))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(driven, expected, rtol=1e-12)
+    np.testing.assert_allclose(driven.sum(), got.sum(), rtol=1e-13)
     np.testing.assert_allclose(free, without, rtol=1e-12)
     lost = K * integral.sum()
     for axis, kind in enumerate(grid.boundary):
