@@ -48,8 +48,9 @@ def plan_free(
     """The step by `matrix`, `modes` or `convolution`; arguments as for `plan`, and numbers for the latter two."""
     if method == "matrix":
         rates = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
-        return FreeStep(((tuple(_square(*axis, rule, rate, loss / 3, elapsed) for *axis, rate in zip(
-            grid.shape, grid.spacing, grid.boundary, rates, strict=True))),))
+        squares = [_square(n, dx, kind, rule, rate, loss / 3, elapsed)
+                   for n, dx, kind, rate in zip(grid.shape, grid.spacing, grid.boundary, rates, strict=True)]
+        return FreeStep((tuple(squares),))
     spread = known_spread(grid, diffusion, loss, elapsed)
     if spread is None:
         raise ValueError(f"method {method!r} needs diffusion, loss and elapsed as numbers that are not traced")
@@ -58,8 +59,8 @@ def plan_free(
     if method == "modes":
         into, back = zip(*(_low(*axis, rule, left) for axis in axes), strict=True)
         return FreeStep((into, back))
-    kernels = [short_kernel(*axis, rule) for axis in axes]
-    if any(kernel is None for kernel in kernels):
+    kernels = [kernel for axis in axes if (kernel := short_kernel(*axis, rule)) is not None]
+    if len(kernels) < 3:
         raise ValueError(f"a step that spreads a field over {max(spread):.3g} squared voxels has no short kernel here")
     return FreeStep(kernels=tuple(jnp.asarray(left * kernel, float) for kernel in kernels))
 
@@ -71,7 +72,7 @@ def advance_free(step: FreeStep, field: Field, boundary: Sequence[Boundary]) -> 
     if not step.products:
         return field
     folded = [len(blocks) == 2 for blocks in step.products[0]]
-    octants = fold(field, folded)
+    octants: Sequence[Array] = fold(field, folded)
     for blocks in step.products:
         octants = multiply(octants, blocks)
     return unfold(octants, folded)
@@ -135,8 +136,8 @@ def _convolve(field: Array, axis: int, kernel: Array, kind: Boundary) -> Array:
         field = jnp.concatenate([low, field, high], axis)
     total = kernel[0] * cut(field, width, width + n)
     for away in range(1, width + 1):
-        low, high = width - away, width + away
-        total += kernel[away] * (cut(field, low, low + n) + cut(field, high, high + n))
+        before, after = width - away, width + away
+        total += kernel[away] * (cut(field, before, before + n) + cut(field, after, after + n))
     return total
 
 
