@@ -22,7 +22,7 @@ PASS_SECONDS = 4e-9
 """Per voxel and axis, of turning a Fourier transform into one of cosines, sines or both."""
 GOOD_PRIME = 13
 """A length with a larger prime factor takes twice as long."""
-CONVOLUTION_SECONDS = 8e-10
+CONVOLUTION_SECONDS = 6e-10
 """Per voxel and axis, of a convolution with nothing."""
 TAP_SECONDS = 6e-11
 """Per voxel, of each voxel that a kernel reaches."""

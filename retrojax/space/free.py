@@ -68,7 +68,9 @@ def plan_free(
 def advance_free(step: FreeStep, field: Field, boundary: Sequence[Boundary]) -> Field:
     """The field one step later."""
     for axis, (kernel, kind) in enumerate(zip(step.kernels, boundary, strict=bool(step.kernels))):
-        field = _convolve(field, axis, kernel, kind)
+        # a branch, because XLA would otherwise compute one axis anew for every tap of the next
+        field = jax.lax.cond(kernel[0] != 0, functools.partial(_convolve, axis=axis, kernel=kernel, kind=kind),
+                             jnp.zeros_like, field)
     if not step.products:
         return field
     folded = [len(blocks) == 2 for blocks in step.products[0]]
