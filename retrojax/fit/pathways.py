@@ -64,8 +64,7 @@ class PathwayOutcome(eqx.Module):
 
     def _one(self, model: Pathways, table: SpikeTable, pathway: Array, block: Array) -> Array:
         synapse = _of_row(model, pathway, block)
-        clocked = Synapse(synapse.spine, synapse.release, tuple(_clock(rule) for rule in synapse.rules),
-                          synapse.p_release, synapse.q, synapse.bounds)
+        clocked = _clocked(synapse)
         draws, start = Draws(jax.random.key(0), jnp.zeros((), jnp.int32)), init_state(clocked, ())
         if model.messengers:
             final = run_own_spine(clocked, model.messengers, start, table, draws, self.stretch)
@@ -87,6 +86,17 @@ def _of_row(model: Pathways, pathway: Array, block: Array) -> Synapse:
     for path in model.blocked:
         leaves[places[path]] = jnp.where(block, 0.0, leaves[places[path]])
     return jax.tree.unflatten(structure, leaves)
+
+
+def carried(model: Pathways) -> int:
+    """Numbers that a run of one row carries from event to event."""
+    state = jax.eval_shape(lambda: init_state(_clocked(model.synapse), ()))
+    return len(jax.tree.leaves(state)) + len(model.messengers)
+
+
+def _clocked(synapse: Synapse) -> Synapse:
+    return Synapse(synapse.spine, synapse.release, tuple(_clock(rule) for rule in synapse.rules), synapse.p_release,
+                   synapse.q, synapse.bounds)
 
 
 def _clock(rule: Any) -> Any:

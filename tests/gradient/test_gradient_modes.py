@@ -78,21 +78,33 @@ def regular(events):
     return problem()._replace(mean=np.ones(16), sem=np.full(16, 0.1), predict=PathwayOutcome(tables, none, none > 0))
 
 
+def counted(points, model, spec, plan) -> int:
+    """Bytes that XLA counts for a gradient; the tables are arguments, as in every call of one that is compiled."""
+    gradient = jax.jit(lambda data, u: loss_and_gradient(points._replace(predict=data), model, spec, plan)(u))
+    compiled = gradient.lower(points.predict, jnp.zeros(len(spec))).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 def test_memory_is_predicted_and_grows_as_the_root_of_the_run(x64, mode):
     model, spec = RULES["unified"](1)
     plans, held, sizes = [], [], (500, 8000)
     for points in map(regular, sizes):
         plans.append(quietly(points, model, spec, mode=mode))
-        # the tables are arguments, as in every call of a compiled gradient
-        gradient = jax.jit(lambda data, u, p=points, plan=plans[-1]: loss_and_gradient(
-            p._replace(predict=data), model, spec, plan)(u))
-        compiled = gradient.lower(points.predict, jnp.zeros(len(spec))).compile()
-        held.append(compiled.memory_analysis().temp_size_in_bytes)
+        held.append(counted(points, model, spec, plans[-1]))
     assert plans[1].unchecked_bytes > 15 * plans[0].unchecked_bytes
     assert np.log(held[1] / held[0]) / np.log(sizes[1] / sizes[0]) < 0.55
     for plan, measured in zip(plans, held, strict=True):
-        assert plan.memory_bytes / 2 < measured < 2 * plan.memory_bytes
+        assert plan.memory_bytes / 1.3 < measured < 1.3 * plan.memory_bytes
+
+
+@pytest.mark.repro
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "unified"])
+def test_memory_is_predicted_for_every_rule(x64, rule, mode):
+    (model, spec), points = RULES[rule](1), regular(500)
+    plan = quietly(points, model, spec, mode=mode)
+    assert plan.memory_bytes / 1.3 < counted(points, model, spec, plan) < 1.3 * plan.memory_bytes
 
 
 def test_reading_in_stretches_gives_every_gap_to_the_bit(x64):
