@@ -1,9 +1,9 @@
 """The parts of NEST's hpc_benchmark, and a small network of them, against NEST itself (needs `nest-simulator`).
 
 Power-law STDP (Morrison, Aertsen & Diesmann 2007, Neural Comput 19:1437), cells with alpha-function currents, and 100
-such cells, connected in one way on both sides and driven by the same spikes, on the lazy schedule. A delay lies in the
-dendrite both ways, as in NEST. Spikes are to agree one by one, numbers to the resolution of fixed-point input. The
-network of full size is `experiments/benchmarks/hpc.py`.
+such cells with 2,000 synapses each, as dense as the benchmark at a scale of 0.05, connected in one way on both sides
+and driven by the same spikes, on the lazy schedule; they fire in volleys. A delay lies in the dendrite both ways, as in
+NEST. Spikes are to agree one by one. The network of full size is `experiments/benchmarks/hpc.py`.
 """
 
 import sys
@@ -26,11 +26,11 @@ from retrojax.parts.drive import Replay
 from retrojax.readouts import spike_times
 from retrojax.testing import SKIPPED, Target, holds, targets, write_targets
 
-DT, DELAY, END = 0.1, 1.5, 600.0  # ms
+DT, DELAY, END, NETWORK_END = 0.1, 1.5, 600.0, 150.0  # ms; a full ring, of a longer run, would bring weights up to date
 MEMBRANE = {"C_m": 250.0, "tau_m": 10.0, "E_L": 0.0, "V_th": 20.0, "V_reset": 0.0, "t_ref": 0.5,
             "tau_syn_ex": 0.3258, "tau_syn_in": 0.3258}
 LAMBDA, ALPHA, MU, TAU_PLUS, TAU_MINUS, START = 0.1, 0.0513, 0.4, 15.0, 30.0, 45.6
-EXCITATORY, INHIBITORY, HEARD = 80, 20, 40
+EXCITATORY, INHIBITORY, HEARD = 80, 20, 2000
 NEST = "NEST 3.10"
 
 
@@ -102,8 +102,8 @@ def membrane(nest, random: np.random.Generator) -> list[Target]:
 
 
 def network(nest, random: np.random.Generator) -> list[Target]:
-    """Spikes and weights of 100 cells that hear 40 others each."""
-    cells, steps, lag = EXCITATORY + INHIBITORY, round(END / DT), round(DELAY / DT)
+    """Spikes and weights of 100 cells that hear 2,000 times from the others."""
+    cells, steps, lag = EXCITATORY + INHIBITORY, round(NETWORK_END / DT), round(DELAY / DT)
     post = np.repeat(np.arange(cells), HEARD)
     pre = random.integers(cells - 1, size=post.size)
     pre = pre + (pre >= post)
@@ -119,9 +119,9 @@ def network(nest, random: np.random.Generator) -> list[Target]:
     # from the weight before: A_plus A_minus w^mu x y apart
     met = fired[pre[plastic], lag:-1] & fired[post[plastic], : -lag - 1]
     met = met.any(axis=1)[np.lexsort((weights, post[plastic], pre[plastic]))]
-    print(f"{theirs.shape[1]} spikes, {theirs.shape[1] / cells / END * 1e3:.1f} Hz; weights "
+    print(f"{theirs.shape[1]} spikes, {theirs.shape[1] / cells / NETWORK_END * 1e3:.1f} Hz; weights "
           f"{weights.mean():.3f} +- {weights.std():.3f} pA")
-    return [holds("all spikes of 100 cells", NEST, np.array_equal(ours, theirs) and theirs.shape[1] > 500),
+    return [holds("all spikes of 100 cells", NEST, np.array_equal(ours, theirs) and theirs.shape[1] > 150),
             *targets([f"largest distance of {(~met).sum()} weights [pA]"], NEST, [0.0], apart[~met].max(),
                      absolute=1e-9),
             *targets([f"the same, {met.sum()} where spikes met at the synapse [pA]"], NEST, [0.0], apart[met].max(),
@@ -142,7 +142,7 @@ def _theirs(nest, pre, post, plastic, fixed, raster, outside: float) -> tuple[np
     nest.Connect(sources, group, "one_to_one", {"weight": outside, "delay": DELAY})
     recorder = nest.Create("spike_recorder")
     nest.Connect(group, recorder)
-    nest.Simulate(END + DELAY)  # spikes of the last delay are not sent yet
+    nest.Simulate(NETWORK_END + DELAY)  # spikes of the last delay are not sent yet
     spikes = np.stack([np.asarray(recorder.events["senders"]) - first,
                        np.round(np.asarray(recorder.events["times"]) / DT).astype(int)])
     spikes = spikes[:, spikes[1] <= steps]
