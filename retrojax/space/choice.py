@@ -49,10 +49,10 @@ def choose(
     """The cheapest method for steps with a `source` (or without one), from the predicted cost of each.
 
     With a source either of `matrix` and `fft` takes two transforms (`advance_driven`; three by `advance`, which changes
-    nothing between them). Without one, `matrix` needs no
-    transform: one product per axis is the step. Products of n voxels per axis cost n flops a voxel, because they are
-    folded; so with walls they win up to about 500 voxels along every axis, where a cosine transform is bound by memory.
-    On a torus, where the Fourier transform itself will do, it wins from about 48 voxels on if there is a source.
+    nothing between them). Without one, `matrix` needs no transform: one product per axis is the step. Products of n
+    voxels per axis cost n flops a voxel, because they are folded; so with walls they win up to about 500 voxels along
+    every axis, where a cosine transform is bound by memory. On a torus, where the Fourier transform itself will do, it
+    wins from about 48 voxels on if there is a source.
 
     **Arguments** `spread`: D t/dx^2 along each axis, where it is known before tracing. `modes` and `convolution` need
     it and are for steps without a source (phi_1 of the source does not separate over the axes): the first where a step
