@@ -31,7 +31,14 @@ from retrojax.space import Grid, steps_needed
 NEURONS, SOURCES, IN_DEGREE, DT = 60, 30, 20, 0.1
 COUNT = NEURONS * IN_DEGREE
 
-KINDS = ["traces", "sparse", "dense"]
+
+class Followed(HillSynthesis):
+    """A Hill gate that a network follows however little it is open, so that every field step needs every row."""
+
+    def floor(self):
+        return None
+
+
 QUIET = ["calcium", "traces"]
 """Kinds without a messenger."""
 
@@ -57,7 +64,7 @@ def synapse(kind: str, rho) -> Synapse:
         "calcium": (),
         "traces": (PairSTDP(),),
         "sparse": (ExcessSynthesis("NO", 0.02), MessengerFacilitation("NO")),
-        "dense": (NitricOxidePotentiation(eta_NO=1e-2), CB1(x_half=0.2), HillSynthesis("NO", 1.0, 3.0, 0.5, 100.0)),
+        "dense": (NitricOxidePotentiation(eta_NO=1e-2), CB1(x_half=0.2), Followed("NO", 1.0, 3.0, 0.5, 100.0)),
     }[kind]
     efficacy = eqx.tree_at(lambda r: r.rho, efficacy, jnp.asarray(rho, float))
     return Synapse(spine, TsodyksMarkram(), (efficacy, *rules), 0.5, 1.0)

@@ -10,7 +10,6 @@ from structural import (
     COUNT,
     DT,
     IN_DEGREE,
-    KINDS,
     NEURONS,
     SOURCES,
     Net,
@@ -62,7 +61,8 @@ def alike(kind: str, one: Net, other: Net, record, record_other) -> None:
     assert int(one.state.errors) == int(other.state.errors) == 0
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[
+    "sparse", *(pytest.param(kind, marks=pytest.mark.repro) for kind in ("dense", "traces"))])
 def case(request):
     """Kind, synapses, which of them stay, the whole network and the one built without the others."""
     drawn = draw(request.param)

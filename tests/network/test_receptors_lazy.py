@@ -76,6 +76,7 @@ def test_lazy_equals_clocked_for_everything_that_senses(x64, monkeypatch, held):
         np.testing.assert_allclose(ours, theirs, rtol=within, atol=within, err_msg=name)
         moving |= {name} if np.ptp(theirs) > 1e-4 else set()
     mine = {f"Transduction.{name}" for name in ("B", "D", "X")} | {
-        "GlycineSite.gly", "Gliotransmission.Gamma_S", "HillSynthesis.enzyme",
-        "NitricOxidePotentiation.PKG", "expression.p_release"}
+        "GlycineSite.gly", "Gliotransmission.Gamma_S", "NitricOxidePotentiation.PKG"}
+    if not other:  # there the enzyme of NO is at rest again at the end, and P has hardly moved
+        mine |= {"HillSynthesis.enzyme", "expression.p_release"}
     assert mine <= moving, mine - moving

@@ -43,7 +43,7 @@ class Heights(PairOutcome):
 def prepared(kind: str):
     """The line by least squares, or by maximum likelihood of the same normal points."""
     y = TRUTH[0] + TRUTH[1] * X
-    predict: Any = Heights(None, tuple(range(N)), (0,) * N, x=jnp.asarray(X))
+    predict: Any = Heights(None, jnp.arange(N), jnp.zeros(N, int), x=jnp.asarray(X))
     if kind == "likelihood":
         observed = {"mean": jnp.asarray(y)[None], "count": jnp.ones((1, N))}
         predict = Observation(predict, "gaussian", 1, observed, jnp.asarray(SEM), jnp.zeros(N, bool))
