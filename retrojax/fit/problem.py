@@ -73,8 +73,8 @@ class PairOutcome(eqx.Module):
     """
 
     tables: SpikeTable
-    protocol: Int[Array, " n"]
-    quantity: Int[Array, " n"]
+    protocol: Int[Array, " n"] = eqx.field(converter=jnp.asarray)
+    quantity: Int[Array, " n"] = eqx.field(converter=jnp.asarray)
     calcium_beta: PerRow | None = None
 
     def __call__(self, model: Synapse) -> PerRow:
