@@ -2,11 +2,12 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from retrojax.errors import InputError, RunError
 
@@ -103,3 +104,17 @@ def best_threads(start: Callable[[int], Peer]) -> Peer:
             loser.close()
     assert best is not None
     return best
+
+
+def in_turns(peer: Peer, run: Callable[[], float], pairs: int) -> tuple[list[float], dict[str, Any], dict]:
+    """Our times in turns with the peer's, which then ends; what every benchmark says of it, and its last record."""
+    ours, theirs, record = [], [], {}
+    for _ in range(pairs):
+        ours.append(run())
+        record = peer.run()
+        theirs.append(record["sim_wall_s"])
+    peer.close()
+    return ours, {
+        "peer": peer.ready["peer"], "peer_version": peer.ready["version"], "peer_threads": peer.ready["threads"],
+        "pairs": pairs, "peer_wall_s": statistics.median(theirs), "peer_walls_s": theirs,
+        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True))}, record

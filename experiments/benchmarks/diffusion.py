@@ -146,17 +146,8 @@ def compared(given: argparse.Namespace, run: Callable[[], float]) -> tuple[list[
     options = [f"--n={given.n}", f"--seconds={given.seconds}"]
     peer = against.best_threads(
         lambda threads: against.Peer(PEERS[given.against], given.peer_python, threads, "box", options))
-    ours, theirs, record = [], [], {}
-    for _ in range(given.pairs):
-        ours.append(run())
-        record = peer.run()
-        theirs.append(record["sim_wall_s"])
-    peer.close()
-    return ours, {
-        "peer": peer.ready["peer"], "peer_version": peer.ready["version"], "peer_threads": peer.ready["threads"],
-        "pairs": given.pairs, "peer_wall_s": statistics.median(theirs), "peer_walls_s": theirs,
-        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
-        "peer_error": record["error"], "peer_error_end": record["error_end"]}
+    ours, told, record = against.in_turns(peer, run, given.pairs)
+    return ours, {**told, "peer_error": record["error"], "peer_error_end": record["error_end"]}
 
 
 if __name__ == "__main__":

@@ -75,16 +75,8 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     state, _, _ = workloads.advance(network, state, 0)
     compile_s = time.perf_counter() - start
     state, _, _ = workloads.advance(network, state, warm)
-    kept, end = workloads.on_host(state), [state]
+    run = workloads.Runs(network, state, ticks)
     del state
-
-    def run() -> float:
-        end.clear()  # so that one state at a time is on the device
-        end.append(workloads.on_device(kept))
-        start = time.perf_counter()
-        end[:] = workloads.advance(network, end.pop(), ticks)
-        return time.perf_counter() - start
-
     run()  # pages and caches are warm from here on
     walls, peer = compared(given, run) if given.against else ([run() for _ in range(given.repeat)], {})
     wall = statistics.median(walls)
@@ -94,7 +86,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         "build_s": build_s, "wall_s": wall, "walls_s": walls, "real_time_factor": wall / given.duration * 1e3,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes_per_synapse": sum(stored.values()) / (network.plastic + network.fixed),
-        **outcome(given, network, *end), **least(network, kept, end[1], wall), **peer}
+        **outcome(given, network, *run.end), **least(network, run.kept, run.end[1], wall), **peer}
 
 
 def outcome(given: argparse.Namespace, network: Any, state: Any, spikes: Any, passes: Any) -> dict[str, Any]:
@@ -128,18 +120,9 @@ def compared(given: argparse.Namespace, run: Callable[[], float]) -> tuple[list[
     options = [f"--scale={given.scale}", f"--warm-up={given.warm_up}", f"--duration={given.duration}",
                f"--seed={given.seed}"]
     peer = against.Peer("hpc-nest", given.peer_python, given.peer_threads, "hpc", options)
-    ours, theirs, record = [], [], {}
-    for _ in range(given.pairs):
-        ours.append(run())
-        record = peer.run()
-        theirs.append(record["sim_wall_s"])
-    peer.close()
-    return ours, {
-        "peer": peer.ready["peer"], "peer_version": peer.ready["version"], "peer_threads": peer.ready["threads"],
-        "pairs": given.pairs, "peer_wall_s": statistics.median(theirs), "peer_walls_s": theirs,
-        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
-        "peer_ns_per_event": statistics.median(theirs) / max(record["events"], 1) * 1e9,
-        **{f"peer_{name}": record[name] for name in ("rate_hz", "w_mean", "w_std")}}
+    ours, told, record = against.in_turns(peer, run, given.pairs)
+    return ours, {**told, "peer_ns_per_event": told["peer_wall_s"] / max(record["events"], 1) * 1e9,
+                  **{f"peer_{name}": record[name] for name in ("rate_hz", "w_mean", "w_std")}}
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ def build(scale: float, seed: int, options: Options) -> tuple[Network, LazyState
     if inhibitory < 2:
         raise InputError("scale", scale, f"at least {2 / spec.INHIBITORY:.3g}, two inhibitory cells", "raise it")
     wiring = _wiring(excitatory, inhibitory, np.random.default_rng(seed))
-    weight, none = spec.weight_pa(), jnp.asarray
+    weight, number = spec.weight_pa(), jnp.asarray
     rule = PowerLawSTDP(spec.LAMBDA, spec.LAMBDA * spec.ALPHA, spec.MU, 1.0, spec.TAU_PLUS, spec.TAU_MINUS)
     synapse = Synapse(SilentSpine(), ConstantRelease(), (rule,), 1.0, weight, Bounds(q_max=STRONGEST * weight))
     cells = AlphaLIF(spec.C_M, spec.TAU_M, 0.0, spec.V_TH, 0.0, spec.T_REF, spec.TAU_SYN, spec.TAU_SYN)
     # q is in pA, so a plastic synapse transmits q itself
-    model = Model(none(spec.DT_MS), synapse, none(1.0), jnp.asarray(wiring.fixed_weight), none(1.0), cells,
+    model = Model(number(spec.DT_MS), synapse, number(1.0), number(wiring.fixed_weight), number(1.0), cells,
                   Replay(np.zeros((1000, 0))), (),
                   PoissonBackground(spec.outside_per_ms(), weight, spec.DT_MS))
     ticks = round(CHUNK_MS / TICK_MS)

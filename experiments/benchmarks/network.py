@@ -100,23 +100,16 @@ def measured(given: argparse.Namespace, workloads: Any) -> dict[str, Any]:
     compile_s = time.perf_counter() - start
     before = {"events": workloads.events(network, state, ticks),
               "bytes_per_synapse": sum(network.arrays(state).values()) / network.synapses}
-    kept, end = workloads.on_host(state), [state]
+    run = workloads.Runs(network, state, ticks)
     del state
-
-    def run() -> float:
-        end.clear()  # so that one state at a time is on the device
-        end.append(workloads.on_device(kept))
-        start = time.perf_counter()
-        end[:] = workloads.advance(network, end.pop(), ticks)
-        return time.perf_counter() - start
-
     run()  # pages and caches are warm from here on
     walls, peer = compared(given, run) if given.against else ([run() for _ in range(given.repeat)], {})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     wall = statistics.median(walls)
     return {"compile_s": compile_s, "build_s": build_s, "wall_s": wall, "walls_s": walls, "peak_rss_bytes": peak,
             **sizes(given, network, before["events"], wall), **before,
-            **outcome(given, workloads, network, *end), **least(given, network, kept, before["events"], ticks, wall),
+            **outcome(given, workloads, network, *run.end),
+            **least(given, network, run.kept, before["events"], ticks, wall),
             **peer}
 
 
@@ -157,18 +150,10 @@ def compared(given: argparse.Namespace, run: Callable[[], float]) -> tuple[list[
     options = [f"--{name}={getattr(given, name)}" for name in ("synapses", "seconds", "dt", "seed")]
     peer = against.best_threads(
         lambda threads: against.Peer(given.against, given.peer_python, threads, given.workload, options))
-    ours, theirs, record = [], [], {}
-    for _ in range(given.pairs):
-        ours.append(run())
-        record = peer.run()
-        theirs.append(record["sim_wall_s"])
-    peer.close()
+    ours, told, record = against.in_turns(peer, run, given.pairs)
     found = {f"peer_{name}": record[name] for name in ("post_rate_hz", "w_mean", "w_std", "M_mean", "U_mean")
              if name in record}
-    return ours, {
-        "peer": peer.ready["peer"], "peer_version": peer.ready["version"], "peer_threads": peer.ready["threads"],
-        "pairs": given.pairs, "peer_wall_s": statistics.median(theirs), "peer_walls_s": theirs,
-        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), **found}
+    return ours, {**told, **found}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Transmission takes 1 ms at every dt; a rule and its release see what they would 
 
 import dataclasses
 import math
+import time
 from typing import Any
 
 import equinox as eqx
@@ -207,6 +208,25 @@ def _counted(spikes: jax.Array, record: LazyRecord, blocks: jax.Array) -> jax.Ar
     here = (jnp.arange(record.spikes.shape[0]) < blocks)[:, None]
     return spikes + jnp.sum(jnp.where(here, jax.lax.population_count(record.spikes), 0), axis=0,
                             dtype=jnp.int32)
+
+
+class Runs:
+    """Runs of `ticks` ticks, all from one state, which is given away.
+
+    - `kept`: that state, on the host, so that one state at a time is on the device. `end`: what `advance` gave last.
+    """
+
+    def __init__(self, network: Any, state: LazyState, ticks: int):
+        self.network, self.ticks, self.kept = network, ticks, on_host(state)
+        self.end: list[Any] = [state]
+
+    def __call__(self) -> float:
+        """One more run; its wall time [s]."""
+        self.end.clear()
+        self.end.append(on_device(self.kept))
+        start = time.perf_counter()
+        self.end[:] = advance(self.network, self.end.pop(), self.ticks)
+        return time.perf_counter() - start
 
 
 def check(state: LazyState) -> None:

@@ -10,27 +10,7 @@ from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, M
 from retrojax.types import PerRow
 
 
-class _Triplet(AbstractRule):
-    """Parameters of the minimal triplet rules, and what modulates them."""
-
-    A2_minus: PerRow
-    A2_plus: PerRow
-    A3_plus: PerRow
-    tau_plus: PerRow
-    tau_minus: PerRow
-    tau_y: PerRow
-
-    def __init__(self, A2_minus, A2_plus, A3_plus, tau_plus, tau_minus, tau_y):
-        self.A2_minus, self.A2_plus = jnp.asarray(A2_minus, float), jnp.asarray(A2_plus, float)
-        self.A3_plus, self.tau_plus = jnp.asarray(A3_plus, float), jnp.asarray(tau_plus, float)
-        self.tau_minus, self.tau_y = jnp.asarray(tau_minus, float), jnp.asarray(tau_y, float)
-
-    def modulated(self, by: Modulation) -> "_Triplet":
-        return eqx.tree_at(lambda r: (r.A2_plus, r.A3_plus, r.A2_minus), self,
-                           (self.A2_plus * by.ltp, self.A3_plus * by.ltp, self.A2_minus * by.ltd))
-
-
-class TripletSTDP(_Triplet):
+class TripletSTDP(AbstractRule):
     """Depression by pairs, potentiation by triplets of spikes; every spike counts (all-to-all).
 
         at a pre spike:   dq = -A2_minus o1
@@ -52,8 +32,17 @@ class TripletSTDP(_Triplet):
     Reference: Pfister & Gerstner (2006) J Neurosci 26:9673.
     """
 
+    A2_minus: PerRow
+    A2_plus: PerRow
+    A3_plus: PerRow
+    tau_plus: PerRow
+    tau_minus: PerRow
+    tau_y: PerRow
+
     def __init__(self, A2_minus=7.1e-3, A2_plus=0.0, A3_plus=6.5e-3, tau_plus=16.8, tau_minus=33.7, tau_y=114.0):
-        super().__init__(A2_minus, A2_plus, A3_plus, tau_plus, tau_minus, tau_y)
+        self.A2_minus, self.A2_plus = jnp.asarray(A2_minus, float), jnp.asarray(A2_plus, float)
+        self.A3_plus, self.tau_plus = jnp.asarray(A3_plus, float), jnp.asarray(tau_plus, float)
+        self.tau_minus, self.tau_y = jnp.asarray(tau_minus, float), jnp.asarray(tau_y, float)
 
     def init(self, shape: tuple[int, ...]) -> NoState:
         return NoState()
@@ -63,6 +52,10 @@ class TripletSTDP(_Triplet):
 
     def post_traces(self) -> tuple[PerRow, ...]:
         return self.tau_minus, self.tau_y
+
+    def modulated(self, by: Modulation) -> "TripletSTDP":
+        return eqx.tree_at(lambda r: (r.A2_plus, r.A3_plus, r.A2_minus), self,
+                           (self.A2_plus * by.ltp, self.A3_plus * by.ltp, self.A2_minus * by.ltd))
 
     def on_pre(self, s: NoState, expression: Expression, traces: Traces) -> Change:
         return Change(s, q=-self.A2_minus * traces.post[0])
@@ -79,7 +72,7 @@ class NearestState(NamedTuple):
     o2: PerRow
 
 
-class NearestTripletSTDP(_Triplet):
+class NearestTripletSTDP(AbstractRule):
     """The minimal triplet rule in which only the last spike of each side counts.
 
         at a pre spike:   dq = -A2_minus o1,                 then r1 = 1
@@ -94,8 +87,17 @@ class NearestTripletSTDP(_Triplet):
     Reference: Pfister & Gerstner (2006) J Neurosci 26:9673.
     """
 
+    A2_minus: PerRow
+    A2_plus: PerRow
+    A3_plus: PerRow
+    tau_plus: PerRow
+    tau_minus: PerRow
+    tau_y: PerRow
+
     def __init__(self, A2_minus=8.0e-3, A2_plus=0.0, A3_plus=5.0e-2, tau_plus=16.8, tau_minus=33.7, tau_y=40.0):
-        super().__init__(A2_minus, A2_plus, A3_plus, tau_plus, tau_minus, tau_y)
+        self.A2_minus, self.A2_plus = jnp.asarray(A2_minus, float), jnp.asarray(A2_plus, float)
+        self.A3_plus, self.tau_plus = jnp.asarray(A3_plus, float), jnp.asarray(tau_plus, float)
+        self.tau_minus, self.tau_y = jnp.asarray(tau_minus, float), jnp.asarray(tau_y, float)
 
     def init(self, shape: tuple[int, ...]) -> NearestState:
         return NearestState(jnp.zeros(shape), jnp.zeros(shape), jnp.zeros(shape))
@@ -105,6 +107,10 @@ class NearestTripletSTDP(_Triplet):
     ) -> NearestState:
         return NearestState(s.r1 * decay(elapsed, self.tau_plus), s.o1 * decay(elapsed, self.tau_minus),
                             s.o2 * decay(elapsed, self.tau_y))
+
+    def modulated(self, by: Modulation) -> "NearestTripletSTDP":
+        return eqx.tree_at(lambda r: (r.A2_plus, r.A3_plus, r.A2_minus), self,
+                           (self.A2_plus * by.ltp, self.A3_plus * by.ltp, self.A2_minus * by.ltd))
 
     def on_pre(self, s: NearestState, expression: Expression, traces: Traces) -> Change:
         zero = jnp.zeros_like(s.o1)
