@@ -21,25 +21,30 @@ typedef struct {
 } Job;
 
 // What the first round finds out about 16 slots in a row: pending spikes of their targets, all events before the touch,
-// and in which slots there are any.
+// and in which slots there are one, two or any.
 typedef struct Found {
   uint8_t newer[LANES], count[LANES];
-  uint32_t busy;
+  uint16_t one, two, busy;
 } Found;
 
 typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef int32_t Signed __attribute__((vector_size(4 * LANES)));
 typedef uint8_t Bytes __attribute__((vector_size(LANES)));
 
-// A bit per byte that is not 0.
-static inline uint32_t nonzero(Bytes bytes) {
+// A bit per byte, each 0 or 255, as comparisons give them.
+static inline uint16_t bits_of(Bytes bytes) {
   uint64_t half[2];
   memcpy(half, &bytes, LANES);
-  uint32_t bits = 0;
-  for (int k = 0; k < 2; k++) {
-    uint64_t top = (half[k] | ((half[k] & 0x7f7f7f7f7f7f7f7f) + 0x7f7f7f7f7f7f7f7f)) & 0x8080808080808080;
-    bits |= (uint32_t)((top >> 7) * 0x0102040810204080 >> 56) << 8 * k;
-  }
+  uint16_t bits = 0;
+  for (int k = 0; k < 2; k++)
+    bits |= (uint16_t)(((half[k] & 0x8080808080808080) >> 7) * 0x0102040810204080 >> 56) << 8 * k;
   return bits;
+}
+
+static inline void note_busy(Found *f) {
+  Bytes count;
+  memcpy(&count, f->count, LANES);
+  f->one = bits_of((Bytes)(count == 1)), f->two = bits_of((Bytes)(count == 2)), f->busy = bits_of((Bytes)(count != 0));
 }
 
 static inline Words bits_in(Words x) {
@@ -54,8 +59,15 @@ static inline Words bits_in(Words x) {
 // `steps`: of the block, so that one of a single step needs no count of the later ones.
 static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *marks, int step, int steps, int sync,
                           Found *f, uint8_t *last) {
-  Words word, live;
-  for (int s = 0; s < LANES; s++) word[s] = fired[post[s] < 0 ? 0 : post[s]], live[s] = post[s] < 0 ? 0 : 0xff;
+  Signed target;
+  memcpy(&target, post, sizeof target);
+  Words real = (Words)(target >= 0), live = real & 0xff, word;
+  target &= (Signed)real;  // a free slot, -1, reads the word of neuron 0 and then ignores it
+  int32_t at[LANES];
+  uint32_t words[LANES];
+  memcpy(at, &target, sizeof at);
+  for (int s = 0; s < LANES; s++) words[s] = fired[at[s]];
+  memcpy(&word, words, sizeof word);
   // with a sync everything up to the end of the block is an event; else what falls on the step itself is not
   uint32_t after = sync ? 0 : ((1u << steps) - 1) & ~((2u << step) - 1);
   Bytes seen;
@@ -67,7 +79,7 @@ static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *m
   Bytes pending = __builtin_convertvector(newer, Bytes), before = __builtin_convertvector(count, Bytes);
   memcpy(f->newer, &pending, LANES), memcpy(f->count, &before, LANES);
   memcpy(last, &bits, LANES), memcpy(marks, &mark, LANES);
-  f->busy = nonzero(before);
+  note_busy(f);
 }
 
 // Copy the blocks of this part, and count the events of their synapses.
@@ -75,6 +87,7 @@ static void count_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int32_t *histogram = j->histogram + part * 256;
   memset(histogram, 0, 256 * sizeof *histogram);
+  int32_t one = 0, two = 0;
   int64_t slot = j->slot, bytes = slot * j->width;
   int64_t from = cut(j->used, part, parts), to = cut(j->used, part + 1, parts);
   for (int64_t b = from; b < to; b++) {
@@ -95,15 +108,15 @@ static void count_part(void *p, int part, int parts) {
         int count = merge(j->ring, j->ring_size, post[k], f->newer[k], touched, before, l, NULL, 0, &landed);
         f->count[k] = (uint8_t)count;
         if (!j->sync) j->last[lane + k] |= (uint8_t)landed;
-        f->busy = (f->busy & ~(1u << k)) | (uint32_t)(count > 0) << k;
       }
-      for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
-        int k = __builtin_ctz(busy);
-        histogram[f->count[k]]++;
-        __builtin_prefetch(j->ring + post[k] * j->ring_size, 0, 2);
-      }
+      if (l && l->n) note_busy(f);
+      // nearly all have one or two, which are counted all at once: one by one, each would wait for the one before
+      one += __builtin_popcount(f->one), two += __builtin_popcount(f->two);
+      for (uint32_t more = f->busy & ~(f->one | f->two); more; more &= more - 1)
+        histogram[f->count[__builtin_ctz(more)]]++;
     }
   }
+  histogram[1] += one, histogram[2] += two;
 }
 
 // Ask for the spikes of the targets of a block that will be read.
@@ -113,26 +126,41 @@ static inline void fetch(const Job *j, int64_t b) {
       __builtin_prefetch(j->ring + j->target[first + __builtin_ctz(busy)] * j->ring_size);
 }
 
+// Where the events of a part's synapses go: places in the order and arrays of the list. What is written here is never
+// read here: `restrict` keeps the pointers in registers.
+typedef struct List {
+  int32_t *restrict next, *restrict lanes, *restrict counts, *restrict events, *restrict spikes;
+  const int32_t *restrict ring, *restrict target;
+  int64_t stride, size;
+} List;
+
+// One synapse with `count` events, all of them spikes of its target.
+static inline void list_one(const List *l, int32_t at, int32_t lane, int newer, int count, int32_t touched) {
+  const int32_t *stamp = l->ring + l->target[lane] * l->size + newer - 1;
+  l->lanes[at] = lane, l->counts[at] = count;
+  if (l->spikes) l->spikes[at] = newer - 1;
+  for (int e = 0; e < count; e++) l->events[at + e * l->stride] = (stamp[-e] - touched) * 4 + POST;
+}
+
 // List the synapses of a block that have events, each at its place in the order; all of them are spikes of the target.
-// What is written here is never read here: `restrict` keeps the pointers in registers.
-static void list_spikes(const Job *j, int64_t b, int32_t *restrict next, int32_t *restrict lanes, int32_t *restrict counts,
-                        int32_t *restrict events, int32_t *restrict spikes) {
-  const int32_t *restrict ring = j->ring, *restrict target = j->target;
-  int64_t slot = j->slot, stride = j->lanes, size = j->ring_size;
-  int32_t touched = j->since[b];
+static void list_spikes(const Found *found, int64_t slot, int64_t b, int32_t touched, List l) {
+  int32_t one = l.next[1], two = l.next[2];
   for (int64_t first = b * slot; first < (b + 1) * slot; first += LANES) {
-    const Found *restrict f = j->found + first / LANES;
-    for (uint32_t busy = f->busy; busy; busy &= busy - 1) {
-      int k = __builtin_ctz(busy), count = f->count[k], newer = f->newer[k];
-      int32_t lane = (int32_t)first + k, at = next[count]++;
-      lanes[at] = lane, counts[at] = count;
-      if (spikes) spikes[at] = newer - 1;
-      // most have one or two: both are written, whichever it is, since a branch on it would be guessed wrong
-      const int32_t *stamp = ring + target[lane] * size + newer - 1;
-      events[at] = (*stamp - touched) * 4 + POST, events[at + stride] = (stamp[-(count > 1)] - touched) * 4 + POST;
-      for (int e = 2; e < count; e++) events[at + e * stride] = (stamp[-e] - touched) * 4 + POST;
+    const Found *f = found + first / LANES;
+    for (uint32_t busy = f->one; busy; busy &= busy - 1) {
+      int k = __builtin_ctz(busy);
+      list_one(&l, one++, (int32_t)first + k, f->newer[k], 1, touched);
+    }
+    for (uint32_t busy = f->two; busy; busy &= busy - 1) {
+      int k = __builtin_ctz(busy);
+      list_one(&l, two++, (int32_t)first + k, f->newer[k], 2, touched);
+    }
+    for (uint32_t busy = f->busy & ~(f->one | f->two); busy; busy &= busy - 1) {
+      int k = __builtin_ctz(busy), count = f->count[k];
+      list_one(&l, l.next[count]++, (int32_t)first + k, f->newer[k], count, touched);
     }
   }
+  l.next[1] = one, l.next[2] = two;
 }
 
 // The same where calcium of the axon's own spikes lands among them.
@@ -156,11 +184,12 @@ static void list_merged(const Job *j, int64_t b, int32_t *next) {
 static void list_part(void *p, int part, int parts) {
   Job *j = (Job *)p;
   int32_t *next = j->histogram + part * 256;
+  List l = {next, j->lane, j->count, j->events, j->spike, j->ring, j->target, j->lanes, j->ring_size};
   int64_t to = cut(j->used, part + 1, parts);
   for (int64_t b = cut(j->used, part, parts); b < to; b++) {
     if (b + 4 < to) fetch(j, b + 4);
     if (j->landings && j->landings[b].n) list_merged(j, b, next);
-    else list_spikes(j, b, next, j->lane, j->count, j->events, j->spike);
+    else list_spikes(j->found, j->slot, b, j->since[b], l);
   }
 }
 
