@@ -114,6 +114,8 @@ static void count_part(void *p, int part, int parts) {
       one += __builtin_popcount(f->one), two += __builtin_popcount(f->two);
       for (uint32_t more = f->busy & ~(f->one | f->two); more; more &= more - 1)
         histogram[f->count[__builtin_ctz(more)]]++;
+      for (uint32_t busy = f->busy; busy; busy &= busy - 1)
+        __builtin_prefetch(j->ring + post[__builtin_ctz(busy)] * j->ring_size, 0, 2);
     }
   }
   histogram[1] += one, histogram[2] += two;
