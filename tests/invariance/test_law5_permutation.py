@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from retrojax.engine.events import run_events, spike_table
 from retrojax.engine.kernel import rule_streams
@@ -20,6 +21,8 @@ from retrojax.parts import (
     unified_rule,
 )
 from retrojax.protocols import pairs
+
+pytestmark = pytest.mark.optimised
 
 ROWS = 37  # not a multiple of any vector width: the last rows take another code path
 TABLE = spike_table(*pairs(8, 10.0, 7.0))

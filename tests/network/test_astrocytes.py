@@ -21,6 +21,8 @@ from retrojax.io.schema import AstrocyteSection
 from retrojax.parts import SilentSpine, SpilloverSynthesis, TsodyksMarkram
 from retrojax.protocols.targets import find_target
 
+pytestmark = pytest.mark.optimised
+
 TICKS, GLIO = 24, 2
 ALPHA = np.repeat([0.0, P, 1.0], COUNT // 3)
 

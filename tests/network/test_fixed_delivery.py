@@ -21,6 +21,8 @@ from retrojax.parts.drive import Replay
 from retrojax.readouts import spike_times
 from retrojax.space import Grid, to_fixed
 
+pytestmark = pytest.mark.optimised
+
 NONE = np.zeros(0, int)
 CLOCKS = Clocks(24, (), 50, 50)
 

@@ -18,6 +18,8 @@ import xarray as xr
 from retrojax.engine.network import run_chunk
 from retrojax.io.build import build
 
+pytestmark = pytest.mark.optimised
+
 
 def _leaves(state):
     return [np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)

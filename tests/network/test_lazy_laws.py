@@ -11,6 +11,8 @@ from retrojax import native
 from retrojax.engine.lazy.network import _run_chunk, run_chunk
 from retrojax.engine.lazy.readout import up_to_date
 
+pytestmark = pytest.mark.optimised
+
 TICKS, RATE = 18, 0.15
 """Ticks of 10 ms, 10 in a chunk at most; rate of the sources [1/ms], so high that one pass per block is not enough."""
 

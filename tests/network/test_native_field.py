@@ -11,6 +11,8 @@ import pytest
 from retrojax import native
 from retrojax.engine.lazy.field import lift, lower
 
+pytestmark = pytest.mark.optimised
+
 needs_native = pytest.mark.skipif(not native.ready(), reason=native.status())
 
 SIZES = {"one row": (1, 3, 16), "odd": (37, 5, 48), "parts": (2311, 7, 112)}

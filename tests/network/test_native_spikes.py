@@ -7,7 +7,7 @@ import pytest
 
 from retrojax import native
 
-pytestmark = pytest.mark.skipif(not native.ready(), reason=native.status())
+pytestmark = [pytest.mark.optimised, pytest.mark.skipif(not native.ready(), reason=native.status())]
 
 
 @pytest.mark.parametrize(("axonal", "block"), [(0, 1), (12, 10), (20, 10), (5, 24)])
