@@ -5,6 +5,7 @@ spines made. So species on different clocks may react, the amount is conserved t
 converted is exact; of its product, only the time course *within* a step is replaced by its mean (second order).
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -66,6 +67,14 @@ def splits_loss(model: Model, which: int) -> bool:
 
 def plan_transport(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
     """The plan for field steps of `elapsed` ms."""
+    whole = _plan_part(model, grid, which, elapsed)
+    if not is_split(model, which):
+        return whole
+    return dataclasses.replace(whole, half=_plan_part(model, grid, which, elapsed / 2))
+
+
+def _plan_part(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
+    """The plan for `elapsed` ms of transport alone."""
     loss, messenger = first_order_loss(model, which), model.messengers[which]
     split = splits_loss(model, which)
     return make_plan(messenger, grid, jnp.zeros_like(loss) if split else loss, elapsed,
@@ -137,7 +146,12 @@ def transport(model: Model, plan_: TransportPlan, which: int, pools: Pools, sour
         return _spread(model, plan_, which, pools, source)
     parts = parts_needed(model, which, pools.fields, source, plan_.elapsed)
     length = plan_.elapsed / parts
-    half, whole = (plan_transport(model, plan_.grid, which, each) for each in (length / 2, length))
+
+    def rebuilt() -> tuple[TransportPlan | None, ...]:
+        return tuple(_plan_part(model, plan_.grid, which, each) for each in (length / 2, length))
+
+    # a step in one part has no whole one; what halves need was built outside the scan
+    half, whole = jax.lax.cond(parts == 1, lambda: (plan_.half, plan_.half), rebuilt)
     pools = _spread(model, half, which, pools, source)
     pools = jax.lax.fori_loop(
         1, parts, lambda _, p: _spread(model, whole, which, _reacted(model, which, p, length), source), pools)

@@ -1,5 +1,6 @@
 """How one messenger spreads in a field step: on uniform tissue, through maps of it, or by a limit without a grid."""
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -38,12 +39,14 @@ class Limit(eqx.Module):
 
 class TransportPlan(eqx.Module):
     """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
-    something comes of what it loses (`exposure_gain`); the `grid`, static, for steps of another length."""
+    something comes of what it loses (`exposure_gain`); the `grid`, static, for steps of another length. A messenger
+    whose steps are split has in `half` the plan for half a step."""
 
     propagator: Propagator | MapPropagator | Limit
     exposure: tuple[jax.Array, ...] | None
     elapsed: Scalar
     grid: Grid = eqx.field(static=True)
+    half: "TransportPlan | None" = None
 
 
 def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, exposed: bool) -> TransportPlan:
@@ -60,7 +63,8 @@ def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, e
                              grid)
     if messenger.transport != "grid":
         return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid)
-    propagator = plan(grid, messenger.diffusion, loss, elapsed)
+    # every step of a network has a source, so what steps without one need is left out: it differs with what is traced
+    propagator = dataclasses.replace(plan(grid, messenger.diffusion, loss, elapsed), free=None)
     return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid)
 
 

@@ -1,6 +1,8 @@
 // What field steps move: channels of all rows out and back, and deposits into voxels. See engine/lazy/field.py.
 #include "common.h"
 
+enum { STRETCH = 256 };  // slots looked at before their deposits are added
+
 typedef struct {
   const int32_t *voxel, *units;
   int32_t *total, *apart;  // of the first part, and of all others
@@ -13,8 +15,16 @@ static void add_part(void *p, int part, int parts) {
   const Deposit *j = (const Deposit *)p;
   int32_t *sum = part ? j->apart + (part - 1) * j->voxels : j->total;
   memset(sum, 0, j->voxels * sizeof *sum);
-  for (int64_t s = cut(j->slots, part, parts); s < cut(j->slots, part + 1, parts); s++)
-    if (j->units[s]) sum[j->voxel[s]] = (int32_t)((uint32_t)sum[j->voxel[s]] + (uint32_t)j->units[s]);
+  for (int64_t s = cut(j->slots, part, parts), end = cut(j->slots, part + 1, parts); s < end; s += STRETCH) {
+    int64_t made[STRETCH], stop = s + STRETCH < end ? s + STRETCH : end;
+    int n = 0;
+    // listed without a branch, which would be guessed wrong every few slots
+    for (int64_t k = s; k < stop; k++) made[n] = k, n += j->units[k] != 0;
+    for (int k = 0; k < n; k++) {
+      int32_t voxel = j->voxel[made[k]];
+      sum[voxel] = (int32_t)((uint32_t)sum[voxel] + (uint32_t)j->units[made[k]]);
+    }
+  }
 }
 
 static void join_part(void *p, int part, int parts) {

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws, decay
+from retrojax.numerics import Draws, decay, power
 from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, Modulation
 from retrojax.types import PerRow
 
@@ -79,7 +79,7 @@ class NitricOxidePotentiation(AbstractRule):
         """Active fraction of PKG at that cGMP [uM]."""
         positive = cGMP > 0
         ratio = jnp.where(positive, cGMP, 1.0) / self.K_PKG
-        x = jnp.where(positive, ratio**self.n_PKG, 0.0)
+        x = jnp.where(positive, power(ratio, self.n_PKG), 0.0)
         return x / (1 + x)
 
     def flow(

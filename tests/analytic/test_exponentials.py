@@ -1,10 +1,13 @@
-"""exp(x) - 1 in both precisions, and its gradient."""
+"""exp(x) - 1 in both precisions, powers, and the gradients of both."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from retrojax.numerics import expm1
+from retrojax.numerics import expm1, power
 
 SIZES = np.logspace(-30, np.log10(80.0), 4001)
 POINTS = np.concatenate([-SIZES, SIZES, [0.0, -0.5, 0.5, -1e30]])
@@ -26,3 +29,16 @@ def test_expm1_in_float64_is_the_library_s(x64):
 def test_the_gradient_is_the_exponential_on_both_sides_of_the_seam():
     x = jnp.asarray([-1e9, -40.0, -0.51, -0.49, 0.0, 1e-12, 0.49, 0.51, 30.0], jnp.float32)
     np.testing.assert_allclose(jax.vmap(jax.grad(expm1))(x), np.exp(np.asarray(x, np.float64)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1.0, 2.5])
+def test_a_power_and_its_gradients_are_the_library_s_whatever_the_exponent(x64, n):
+    """An exponent of 1 takes another way, and its gradient with respect to the exponent is not lost on it."""
+    x = jnp.asarray([0.03, 1.0, 7.0])
+    alone = functools.partial(jax.jit(jax.value_and_grad(lambda x, n: jnp.sum(power(x, n)), (0, 1))), x)
+    library = jax.value_and_grad(lambda x, n: jnp.sum(x**n), (0, 1))
+    for given in (jnp.asarray(n), jnp.full(3, n)):
+        for ours, theirs in zip(jax.tree.leaves(alone(given)), jax.tree.leaves(library(x, given)), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+    batch = jnp.asarray([1.0, n])
+    np.testing.assert_allclose(jax.vmap(power, (None, 0))(x, batch), x ** batch[:, None], rtol=1e-14)

@@ -1,5 +1,6 @@
 """Saturable loss and second-order reactions in a field step of the engine: within 1 % of many times finer steps."""
 
+import dataclasses
 import functools
 
 import jax
@@ -61,6 +62,22 @@ def test_fast_saturable_loss_beside_a_one_voxel_source(x64, diffusion, strength)
     fine = jax.jit(functools.partial(advance_saturable, half))(fine, source, 0.2, 4.0, 10.0, part, 1200)
     seen = np.asarray(fine) > 1e-9 * float(fine.max())
     np.testing.assert_allclose(np.asarray(got)[seen], np.asarray(fine)[seen], rtol=0.01)
+
+
+def test_a_step_in_one_part_needs_no_plan_built_inside_the_scan(x64):
+    """Slow saturable loss is split once, by the halves that the plan came with; they are those that would be built."""
+    m = model((messenger("NO", 0.5, saturable=Saturable(number(0.01), number(10.0), number(0.0))),))
+    start = (lone(),)
+    assert int(parts_needed(m, 0, start, 0.1 * lone(), number(10.0))) == 1
+    plan_ = plan_transport(m, GRID, 0, number(10.0))
+    got = transport(m, plan_, 0, Pools(start, no_pending(m, GRID), ((),)), 0.1 * lone()).fields[0]
+    half = functools.partial(advance, plan(GRID, 0.5, 0.0, 5.0))
+    fine = advance_saturable(half, lone(), 0.1 * lone(), 0.2, 0.01, 10.0, 10.0, 1)
+    np.testing.assert_allclose(got, fine, rtol=1e-9, atol=1e-12)
+    # a plan whose halves are of no length shows that these are the ones in use
+    still = dataclasses.replace(plan_, half=plan_transport(m, GRID, 0, number(0.0)).half)
+    stuck = transport(m, still, 0, Pools(start, no_pending(m, GRID), ((),)), 0.1 * lone()).fields[0]
+    assert int(jnp.count_nonzero(stuck)) == 1
 
 
 @pytest.mark.parametrize("kind", ["catalysed", "second"])

@@ -207,7 +207,10 @@ def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:
     _, voxels = tissue.space
     if voxels.near is None:  # boutons of one voxel see the same, so counting them per voxel will do
         count, conc = voxels.crowd, (jnp.maximum(field, 0.0) / room(messenger)).reshape(-1)
+        most = jnp.where(count > 0, conc, 0.0)
+        total = conc * count
     else:
         count = tissue.plastic.post >= 0
-    mean = jnp.sum(conc * count) / jnp.maximum(jnp.sum(count), 1)
-    return jnp.stack([jnp.mean(field) / messenger.volume_fraction, mean, jnp.max(jnp.where(count > 0, conc, 0.0))])
+        most = total = jnp.where(count, conc, 0.0)  # one array: a sum and a maximum do not share a pass
+    mean = jnp.sum(total) / jnp.maximum(jnp.sum(count), 1)
+    return jnp.stack([jnp.mean(field) / messenger.volume_fraction, mean, jnp.max(most)])

@@ -25,11 +25,11 @@ from retrojax.parts.base import AbstractSynthesis
 from retrojax.space import to_fixed
 from retrojax.types import Scalar
 
-TILE = 1024 + 16
-"""Active synapses replayed together: few, since all of them make as many rounds as the busiest; and no power of two,
-or the rows of a list would share lines of a cache."""
+TILE = 4096 + 16
+"""Active synapses replayed together: few, since all of them make as many rounds as the busiest, but more than pay for
+starting the two dozen loops of a round; and no power of two, or the rows of a list would share lines of a cache."""
 
-ROOM = 32 * TILE
+ROOM = 8 * TILE
 """Active synapses in a list, at least, if there are so many synapses: sorted by what each has to replay."""
 
 
