@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from retrojax.errors import InputError, naming_file
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
+from retrojax.fit.table import read_table
 from retrojax.parts.choice import Section
 from retrojax.validation import require_known
 
