@@ -41,7 +41,7 @@ def _described(cost: Cost, config: FitConfig) -> str:
     steps = config.solver.max_steps
     limit = f", at most {steps} steps each" if steps else ""
     return (f"{cost.name}: {cost.way}{limit}; gradient: forward mode, {cost.parameters} tangents beside each run of "
-            f"{cost.protocols} protocols x {cost.entries} events; {cost.batch} solves at once; "
+            f"{cost.run} protocols x {cost.entries} events; {cost.batch} solves at once; "
             f"{cost.memory_bytes / 2**20:.1f} MiB predicted; {cost.evaluations} more runs without gradient")
 
 
