@@ -160,8 +160,13 @@ def one_clamp(modes: Sequence[str]) -> str:
     return found[0]
 
 
-def column_numbers(table: Mapping[str, Any], role: str, column: Column) -> Float[np.ndarray, "n K"]:
-    """Numbers of the column or columns of one role, in the unit wanted; `InputError` for one that is not finite."""
+def column_numbers(
+    table: Mapping[str, Any], role: str, column: Column, rows: Sequence[int] | None = None
+) -> Float[np.ndarray, "n K"]:
+    """Numbers of the column or columns of one role, in the unit wanted; `InputError` for one that is not finite.
+
+    `rows`: where each row stands in its file, counted from 0, for the error text; all in order by default.
+    """
     names = (column.name,) if isinstance(column.name, str) else column.name
     scale = to_unit(f"1 {column.unit}", column.to or BASE_UNITS.get(role, column.unit), f"columns.{role}.unit")
     raw = np.full((max(len(_column(table, role, name)) for name in names), len(names)), np.nan)
@@ -172,7 +177,7 @@ def column_numbers(table: Mapping[str, Any], role: str, column: Column) -> Float
             except (TypeError, ValueError):
                 raw[k, j] = np.nan
             if not np.isfinite(raw[k, j]):
-                raise InputError(f"{name}, row {k + 1}", text, "a finite number",
+                raise InputError(f"{name}, row {(k if rows is None else rows[k]) + 1}", text, "a finite number",
                                  "drop the row, or leave the column out of `columns`")
     return raw * scale
 
