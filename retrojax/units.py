@@ -34,19 +34,25 @@ def to_unit(value: object, unit: str, field: str, file: object = None) -> float:
     **Raises** `InputError` if the text cannot be read, has another dimension, or is not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InputError(field, value, f"a number or text with a unit of the kind of '{unit}'",
-                         f'write for example "1 {unit}"', file)
+        raise InputError(field, value, *_wanted(unit), file)
     registry = _registry()
     try:
         quantity = registry.Quantity(value)
         number = quantity if quantity.dimensionless and isinstance(value, int | float) else quantity.to(unit)
         result = float(number.magnitude)
     except (pint.errors.PintError, ValueError, AttributeError, TypeError, AssertionError) as error:
-        raise InputError(field, value, f"a quantity convertible to '{unit}'",
-                         f'give a unit of that kind, for example "1 {unit}" ({error})', file) from None
+        allowed, cure = _wanted(unit)
+        raise InputError(field, value, allowed, f"{cure} ({error})", file) from None
     if not math.isfinite(result):
         raise InputError(field, value, "a finite number", "replace it by a finite number", file)
     return result
+
+
+def _wanted(unit: str) -> tuple[str, str]:
+    """What is allowed, and the cure."""
+    if unit == "1":
+        return "a number without unit", "write a plain number"
+    return f"a quantity convertible to '{unit}'", f'give a unit of that kind, for example "1 {unit}"'
 
 
 def check_range(
@@ -54,7 +60,7 @@ def check_range(
 ) -> float:
     """`number`, if it lies in [low, high]; else an `InputError` that names the range."""
     if not low <= number <= high:
-        side = "at least" if number < low else "at most"
-        raise InputError(field, f"{number:g} {unit}", f"{low:g} to {high:g} {unit}",
-                         f"use a value of {side} {low if number < low else high:g} {unit}", file)
+        side, of = "at least" if number < low else "at most", "" if unit == "1" else f" {unit}"
+        raise InputError(field, f"{number:g}{of}", f"{low:g} to {high:g}{of}",
+                         f"use a value of {side} {low if number < low else high:g}{of}", file)
     return number

@@ -50,6 +50,8 @@ def _as_input_error(error: ValidationError, model: type[BaseModel], file: object
     where = ".".join(steps) or "config"
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
+        if cause.file is not None:  # about a file that the config names
+            return cause
         inner = [] if cause.field in steps else [cause.field]
         return InputError(".".join(steps + inner), cause.value, cause.allowed, cause.cure, file)
     if first["type"] == "extra_forbidden":

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from retrojax.errors import InputError, naming_file
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
+from retrojax.fit.table import read_table
 from retrojax.testing import say_left_out
 
 CURVES = {"BDNF_act_TrKB": "TrkB", "aAKT": "AKT", "pERK": "ERK"}

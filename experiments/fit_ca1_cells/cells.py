@@ -11,8 +11,9 @@ import numpy as np
 from retrojax.engine.events import SpikeTable, run_events, stack_tables
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError, naming_file
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
 from retrojax.fit.data_protocols import protocols_by_label
+from retrojax.fit.table import read_table
 from retrojax.numerics import Draws
 from retrojax.parts import CalciumSpine, GraupnerBrunel, ThresholdClock, TsodyksMarkram, strength_change
 

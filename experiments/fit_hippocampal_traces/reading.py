@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from retrojax.errors import InputError
-from retrojax.fit.data import read_table
+from retrojax.fit.table import read_table
 from retrojax.testing import say_left_out
 
 FREE, FIXED = ("g_syn", "tau_d", "tau_r", "tau_f", "U"), ("Erev", "Vm", "Rin", "Cm")

@@ -23,8 +23,9 @@ import numpy as np
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood, Parameter, Transform, likelihoods, maximise
-from retrojax.fit.data import Column, column_numbers, read_table
+from retrojax.fit.data import Column, column_numbers
 from retrojax.fit.spec import fix
+from retrojax.fit.table import read_table
 from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
 
 matplotlib.use("Agg")

@@ -11,8 +11,8 @@ import numpy as np
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood, likelihoods
-from retrojax.fit.data import read_table
 from retrojax.fit.data_protocols import protocols_by_label
+from retrojax.fit.table import read_table
 from retrojax.numerics import Draws
 from retrojax.parts import ResidualCalciumRelease
 

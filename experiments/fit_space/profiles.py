@@ -9,7 +9,8 @@ import numpy as np
 import optimistix
 
 from retrojax.errors import InputError, naming_file
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
+from retrojax.fit.table import read_table
 from retrojax.space import point_response, point_steady
 
 SOURCES, SITES = 5, 40

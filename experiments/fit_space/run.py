@@ -62,7 +62,7 @@ def draw(layout: Layout, data: np.ndarray, estimate: np.ndarray, relative: np.nd
         left.plot(layout.place[order], model[order, j], color=f"C{j}", label=f"{time / 1000:g} s")
         left.plot(layout.place, data[:, j], ".", color=f"C{j}", ms=3)
     left.set(xlabel="distance from the cluster [um]", ylabel="change of strength", title="one data set and its fit")
-    left.legend(fontsize=7)
+    left.legend(fontsize=7, loc="upper right")
     grid = np.linspace(-4, 4, 200)
     for j, name in enumerate(names):
         right.hist(relative[:, j], np.linspace(-4, 4, 33), density=True, histtype="step", label=name)

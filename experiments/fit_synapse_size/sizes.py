@@ -10,7 +10,8 @@ import numpy as np
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import Likelihood
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
+from retrojax.fit.table import read_table
 
 TYPES = {"pyr": "pyramidal", "pv": "PV"}
 FOLDS = 4

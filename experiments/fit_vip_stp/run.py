@@ -17,7 +17,8 @@ from scipy.optimize import least_squares
 
 from retrojax.errors import InputError
 from retrojax.fit.batch import best_starts, compile_batch, linear_amplitude
-from retrojax.fit.data import Column, read_csv, read_table
+from retrojax.fit.data import Column, read_csv
+from retrojax.fit.table import read_table
 from retrojax.fit.trains import train_responses
 from retrojax.parts import TsodyksMarkram
 from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets

@@ -29,7 +29,7 @@ def print_fit_check(config: FitConfig, console: Console) -> None:
                           str(math.ceil(count / cost.batch)))
     console.print(table)
     for cost in costs:
-        say(_described(cost, config))
+        say(describe_cost(cost, config))
     if ask.sample:
         say(f"posterior sample: {ask.sample.chains} chains of {ask.sample.warmup + ask.sample.draws} steps, each of up "
             "to 1,023 gradients")
@@ -37,11 +37,12 @@ def print_fit_check(config: FitConfig, console: Console) -> None:
         console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
 
 
-def _described(cost: Cost, config: FitConfig) -> str:
+def describe_cost(cost: Cost, config: FitConfig) -> str:
+    """One rule of a fit in a line: how it is solved, its gradient, and the memory predicted for it."""
     steps = config.solver.max_steps
     limit = f", at most {steps} steps each" if steps else ""
     return (f"{cost.name}: {cost.way}{limit}; gradient: forward mode, {cost.parameters} tangents beside each run of "
-            f"{cost.protocols} protocols x {cost.entries} events; {cost.batch} solves at once; "
+            f"{cost.run} protocols x {cost.entries} events; {cost.batch} solves at once; "
             f"{cost.memory_bytes / 2**20:.1f} MiB predicted; {cost.evaluations} more runs without gradient")
 
 

@@ -8,9 +8,11 @@ import yaml
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from retrojax.cli.checking_fit import describe_cost
 from retrojax.cli.fit_summary import print_summary
 from retrojax.errors import InputError, naming_file
 from retrojax.fit import FitConfig
+from retrojax.fit.cost import predict_cost
 from retrojax.fit.data_config import beside
 from retrojax.fit.posterior import Posterior
 from retrojax.fit.report import FitReport, fit_config, report_from_json
@@ -77,6 +79,8 @@ def _fit_into(folder: Path, config: FitConfig, where: str, quiet: bool, as_json:
         RunFolder(folder).lock()
         if not hidden:
             console.print(where)
+            for cost in predict_cost(config):
+                console.print(describe_cost(cost, config), highlight=False, soft_wrap=True)
         report = _fit_with_progress(folder, config, hidden)
         if report.posterior is not None:
             _write_samples(report.posterior, folder / SAMPLES)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from retrojax.cli.device import Device, choose
-from retrojax.errors import InputError, RetrojaxError
+from retrojax.errors import InputError, RetrojaxError, naming_file
 
 app = typer.Typer(
     help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to "
@@ -86,7 +86,8 @@ def check(config: Config, set_: Set = None) -> None:
     if holds_fit(config):
         if set_:
             raise InputError("--set", " ".join(set_), "nothing, for a fit", "change the config")
-        return print_fit_check(load_fit_config(config), console)
+        with naming_file(config):
+            return print_fit_check(load_fit_config(config), console)
     print_check(load_config(config, set_ or ()), config, console)
 
 

@@ -28,6 +28,7 @@ from retrojax.fit.sections import (
 )
 from retrojax.fit.spec import Parameter, Spec, Transform, check_spec, fix, model_paths
 from retrojax.fit.stdp_rules import RULES
+from retrojax.parts.catalogue import PARTS
 from retrojax.parts.choice import PartChoice, Section, make_part
 from retrojax.units import to_unit
 from retrojax.validation import require_known
@@ -184,6 +185,7 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Any) -> Pa
     def number(value: object, name: str) -> float:
         return to_unit(value, choice.unit, f"{field}.{name}")
 
+    _check_unit(field, choice, path, model)
     kind, _, inside = choice.transform.partition("(")
     given = [text.strip() for text in inside.rstrip(")").split(",")] if inside else []
     rest = given.pop() if kind == "simplex" else ""
@@ -193,6 +195,17 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Any) -> Pa
     prior = None if choice.prior is None else (number(choice.prior.mean, "prior.mean"), choice.prior.sd)
     return Parameter(Transform(kind, float(low), float(high), rest), centre, choice.spread, choice.unit, prior,
                      tuple(choice.tied.items()))
+
+
+def _check_unit(field: str, choice: ParameterChoice, path: str, model: Any) -> None:
+    """A parameter's numbers are taken in `unit` and used as they are: it has to be the unit that its part computes in.
+    """
+    name = path.rsplit(".", 1)[-1]
+    part = {"spine": model.spine, "release": model.release, "rules": model.rules[0]}.get(path.split(".")[0])
+    known = next((one.parameters for one in PARTS.values() if type(part) is one.cls), {})
+    own = known[name].unit if name in known else ""
+    if own and choice.unit != "1" and to_unit(f"1 {choice.unit}", own, f"{field}.unit") != 1:
+        raise InputError(f"{field}.unit", choice.unit, own, f"write unit: {own}; its numbers may carry other units")
 
 
 def _centre(field: str, choice: ParameterChoice, path: str, model: Any) -> float:

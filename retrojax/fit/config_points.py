@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.events import SpikeTable, stack_tables
+from retrojax.errors import InputError
 from retrojax.fit.observation import Observation
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import QUANTITIES, PairOutcome, Problem
 from retrojax.fit.sections import Assumption, Point
+from retrojax.protocols import Protocol
 
 Row = Point | Assumption
 
@@ -54,8 +56,16 @@ def _tables(config: Any) -> tuple[SpikeTable, tuple[int, ...]]:
     """Every protocol once, and which of them each row is."""
     conditions = [(row.protocol, row.rate, row.delta_t) for row in config.rows]
     each = list(dict.fromkeys(conditions))
-    tables = stack_tables([tuple(config.protocols[name].make(rate, lag)) for name, rate, lag in each])
+    tables = stack_tables([tuple(_made(config, *condition)) for condition in each])
     return tables, tuple(each.index(condition) for condition in conditions)
+
+
+def _made(config: Any, name: str, rate: float, lag: float) -> Protocol:
+    try:
+        return config.protocols[name].make(rate, lag)
+    except InputError as error:
+        raise InputError(f"protocols.{name}, at {rate:g} Hz and {lag:+g} ms: {error.field}", error.value, error.allowed,
+                         error.cure) from None
 
 
 def _observation(config: Any, outcome: PairOutcome) -> Observation:

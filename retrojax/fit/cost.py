@@ -19,7 +19,8 @@ entry and tangent where a fitted calcium delay gives every solve its own order o
 class Cost(NamedTuple):
     """One rule's part of a fit.
 
-    - `name`: of the rule. `way`: how it is solved. `parameters`: fitted. `entries`, `protocols`: of the spike tables.
+    - `name`: of the rule. `way`: how it is solved. `parameters`: fitted. `entries`, `protocols`: of the spike tables;
+      `run`: protocols that one compiled step is given, which is one for each point of a mini-batch.
     - `batch`: solves at once. `solves`: by stage. `evaluations`: of the model alone, without a gradient.
     - `memory_bytes`: predicted for one batch, without the program itself; within a factor of 2.
     """
@@ -29,6 +30,7 @@ class Cost(NamedTuple):
     parameters: int
     entries: int
     protocols: int
+    run: int
     batch: int
     solves: dict[str, int]
     evaluations: int
@@ -61,12 +63,15 @@ def _cost(config: FitConfig, name: str, built: Any, own: bool) -> Cost:
     outcome = problem.predict.outcome if likelihood else problem.predict
     entries = outcome.tables.whole.shape[-1] + outcome.tables.pre_entry.shape[-1]
     protocols = math.prod(outcome.tables.whole.shape[:-1])
+    run = solver.descent.batch if solver.descent and solver.descent.batch else protocols
     tangents = len(spec) + 1
-    state = STATE * _channels(model) * tangents * protocols
-    own_order = SORTED * tangents * entries * protocols * any(path.endswith("spine.delay") for path in spec)
+    # the second derivatives of a likelihood are taken of as many solves as need no more than the solve, or of one
+    carried = tangents * (max(batch, tangents) if likelihood else batch)
+    delayed = any(path.endswith("spine.delay") for path in spec)
+    each = STATE * _channels(model) + SORTED * entries * delayed
     evaluations = solver.starts * (solver.screen if solver.screen > 1 else 0) + (ask.predictive if own else 0)
-    return Cost(name, _way(config, len(problem.mean)), len(spec), entries, protocols, batch, solves, evaluations,
-                SHARED * entries * protocols + batch * (state + own_order))
+    return Cost(name, _way(config, len(problem.mean)), len(spec), entries, protocols, run, batch, solves, evaluations,
+                SHARED * entries * run + carried * each * run)
 
 
 def _way(config: FitConfig, points: int) -> str:

@@ -1,10 +1,7 @@
 """Measurements as the fits read them: one row per condition, its spike times, its values, and whose they are."""
 
-import csv
-import gzip
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +9,7 @@ from jaxtyping import Float, Int
 
 from retrojax.errors import InputError, naming_file
 from retrojax.fit.data_protocols import protocols_by_label, row_protocol
+from retrojax.fit.table import read_table
 from retrojax.protocols import Protocol
 from retrojax.units import to_unit
 
@@ -81,26 +79,6 @@ def read_csv(
     return from_table(read_table(path), columns, protocols, file=path)
 
 
-def read_table(path: str | PathLike, needs: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Header -> texts of all rows of a CSV file, packed with gzip or not.
-
-    **Raises** `InputError` for a file that is not there, without rows, or without a column of `needs`.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("file", str(path), "a CSV file", "check the path")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    if not rows:
-        raise InputError("rows", 0, "one row at least", "give a table with a header and rows", path)
-    found = list(reader.fieldnames or ())
-    for name in needs:
-        if name not in found:
-            raise InputError(f"column {name}", "absent", f"columns {', '.join(needs)}", "add it", path)
-    return {name: [row[name] for row in rows] for name in found}
-
-
 def from_table(
     table: Mapping[str, Any], columns: Mapping[str, Column], protocols: str | PathLike | None = None,
     file: object = None,
@@ -114,6 +92,7 @@ def from_table(
         numbers = {role: column_numbers(table, role, columns[role]) for role in NUMBERS if role in columns}
         texts = {role: column_texts(table, role, columns[role]) for role in TEXT if role in columns}
         count = len(numbers["value"])
+        _check_lengths(table, columns, count)
         sem = numbers.get("sem")
         if sem is not None:
             if sem.shape != numbers["value"].shape:
@@ -128,9 +107,12 @@ def from_table(
         made = tuple(row_protocol(k, row, texts["label"][k] if "label" in texts else None, labels)
                      for k, row in enumerate(rows))
         repeats = numbers["n"][:, 0] if "n" in numbers else np.ones(count)
+        if "n" in columns:
+            _refuse((numbers["n"] < 1) | (numbers["n"] % 1 != 0), numbers["n"], columns["n"],
+                    "a whole number of cells or repetitions, 1 or more", "correct the row")
         blank = ("",) * count
         value = columns["value"]
-        return Dataset(made, numbers["value"], sem, np.round(repeats).astype(int), texts.get("cell", blank),
+        return Dataset(made, numbers["value"], sem, repeats.astype(int), texts.get("cell", blank),
                        texts.get("condition", blank), value.to or value.unit, one_clamp(texts.get("clamp", ("",))))
 
 
@@ -178,11 +160,16 @@ def one_clamp(modes: Sequence[str]) -> str:
     return found[0]
 
 
-def column_numbers(table: Mapping[str, Any], role: str, column: Column) -> Float[np.ndarray, "n K"]:
-    """Numbers of the column or columns of one role, in the unit wanted; `InputError` for one that is not finite."""
+def column_numbers(
+    table: Mapping[str, Any], role: str, column: Column, rows: Sequence[int] | None = None
+) -> Float[np.ndarray, "n K"]:
+    """Numbers of the column or columns of one role, in the unit wanted; `InputError` for one that is not finite.
+
+    `rows`: where each row stands in its file, counted from 0, for the error text; all in order by default.
+    """
     names = (column.name,) if isinstance(column.name, str) else column.name
     scale = to_unit(f"1 {column.unit}", column.to or BASE_UNITS.get(role, column.unit), f"columns.{role}.unit")
-    raw = np.empty((len(_column(table, role, names[0])), len(names)))
+    raw = np.full((max(len(_column(table, role, name)) for name in names), len(names)), np.nan)
     for j, name in enumerate(names):
         for k, text in enumerate(_column(table, role, name)):
             try:
@@ -190,7 +177,7 @@ def column_numbers(table: Mapping[str, Any], role: str, column: Column) -> Float
             except (TypeError, ValueError):
                 raw[k, j] = np.nan
             if not np.isfinite(raw[k, j]):
-                raise InputError(f"{name}, row {k + 1}", text, "a finite number",
+                raise InputError(f"{name}, row {(k if rows is None else rows[k]) + 1}", text, "a finite number",
                                  "drop the row, or leave the column out of `columns`")
     return raw * scale
 
@@ -205,6 +192,14 @@ def _column(table: Mapping[str, Any], role: str, name: str) -> Any:
     if name not in table:
         raise InputError(f"columns.{role}", name, ", ".join(table), "name a column that the table has")
     return table[name]
+
+
+def _check_lengths(table: Mapping[str, Any], columns: Mapping[str, Column], count: int) -> None:
+    for role, column in columns.items():
+        for name in (column.name,) if isinstance(column.name, str) else column.name:
+            if len(table[name]) != count:
+                raise InputError(f"columns.{role}", f"{name} with {len(table[name])} rows", f"{count} rows, as `value`",
+                                 "give every column the same length")
 
 
 def _refuse(bad: np.ndarray, values: np.ndarray, column: Column, allowed: str, cure: str) -> None:

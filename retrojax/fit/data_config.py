@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from retrojax.errors import InputError, naming_file
-from retrojax.fit.data import Column, column_numbers, column_texts, read_table
+from retrojax.fit.data import Column, column_numbers, column_texts
+from retrojax.fit.table import read_table
 from retrojax.parts.choice import Section
 from retrojax.validation import require_known
 
@@ -50,7 +52,9 @@ def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
         points: list[dict[str, Any]] = [{} for _ in keep]
         for role, unit in UNITS.items():
             column = Column(columns[role].name, columns[role].unit or unit, unit)
-            for point, number in zip(points, column_numbers(table, role, column)[:, 0], strict=True):
+            numbers = column_numbers(table, role, column, keep)[:, 0]
+            _check(role, numbers, columns[role].name, keep)
+            for point, number in zip(points, numbers, strict=True):
                 point[role] = float(number)
         protocol = Column(columns["protocol"].name)
         names = [choice.protocol] * len(points) if choice.protocol else column_texts(table, "protocol", protocol)
@@ -58,6 +62,16 @@ def points_from_file(choice: PointsFile) -> list[dict[str, Any]]:
             require_known(name, table, "data.file.keep")
         return [{**point, "protocol": name, "columns": {key: table[key][number] for key in choice.keep}}
                 for number, (point, name) in enumerate(zip(points, names, strict=True))]
+
+
+def _check(role: str, numbers: np.ndarray, name: str, rows: list[int]) -> None:
+    """Refuse what no point may have, by its row in the file."""
+    bad = (numbers <= 0 if role in ("rate", "sem") else (numbers < 1) | (numbers % 1 != 0) if role == "n" else
+           np.zeros(numbers.size, bool))
+    if np.any(bad):
+        first = int(np.argmax(bad))
+        allowed = "a whole number of cells, 1 or more" if role == "n" else "a positive number"
+        raise InputError(f"{name}, row {rows[first] + 1}", float(numbers[first]), allowed, "correct or drop the row")
 
 
 def beside(config: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Spike times of a row of measurements: from its numbers, or from a label and a file that says what labels mean."""
 
-import csv
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from jaxtyping import Float
 
 from retrojax.errors import InputError, naming_file
+from retrojax.fit.table import read_table
 from retrojax.protocols import Protocol, bursts, pairs
 
 TAIL = 1000.0
@@ -42,8 +42,8 @@ def protocols_by_label(path: str | PathLike) -> dict[str, Labelled]:
     `label`, `pre_ms`, `post_ms` (times of one sweep, apart by spaces or semicolons), `repetitions`, `every_ms`. `post`,
     `repetitions` and `every` may be absent.
 
-    **Raises** `InputError` for a missing file, a label twice or without spikes, times that are not finite numbers in
-    ascending order, and repetitions without an interval that outlasts the sweep.
+    **Raises** `InputError` for a missing file, a label twice or without spikes, times that are not finite numbers >= 0
+    in ascending order, and repetitions without an interval that outlasts the sweep.
     """
     path = Path(path)
     with naming_file(path):
@@ -74,9 +74,12 @@ def row_protocol(
         return labels[label].protocol()
     if "rate" not in row or "pulses" not in row:
         raise InputError(f"{field}, protocol", "unknown", "a label, or rate and pulses", "declare these columns")
+    for name in ("pulses", "bursts"):
+        if name in row and (row[name] < 1 or row[name] % 1 != 0):
+            raise InputError(f"{field}, {name}", row[name], "a whole number, 1 or more", "correct the row")
+    if row["rate"] <= 0:
+        raise InputError(f"{field}, rate", row["rate"], "a positive rate [Hz]", "correct the row")
     pulses = int(row["pulses"])
-    if pulses < 1 or pulses != row["pulses"]:
-        raise InputError(f"{field}, pulses", row["pulses"], "a whole number, 1 or more", "correct the row")
     if "delta_t" not in row:
         train = pairs(pulses, row["rate"], 0.0, TAIL)
         return Protocol(train.pre, np.zeros(0), train.end)
@@ -86,16 +89,16 @@ def row_protocol(
 
 
 def _csv_entries(path: Path) -> dict[str, dict[str, Any]]:
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    table = read_table(path, ("label", "pre_ms"))
+    blank = [""] * len(table["label"])
+    column = lambda name: table.get(name, blank)  # noqa: E731
     entries: dict[str, dict[str, Any]] = {}
-    for number, row in enumerate(rows):
-        if not row.get("label") or row.get("pre_ms") is None:
-            raise InputError(f"row {number + 1}", str(row), "columns label and pre_ms", "add them")
-        if row["label"] in entries:
-            raise InputError(f"row {number + 1}, label", row["label"], "each label once", "remove the second")
-        times = {name: (row.get(f"{name}_ms") or "").replace(";", " ").split() for name in ("pre", "post")}
-        entries[row["label"]] = {**times, "repetitions": row.get("repetitions") or 1, "every": row.get("every_ms") or 0}
+    for number, label in enumerate(table["label"]):
+        if not label or label in entries:
+            raise InputError(f"row {number + 1}, label", label, "each label once", "name it, or remove the second")
+        times = {name: (column(f"{name}_ms")[number] or "").replace(";", " ").split() for name in ("pre", "post")}
+        entries[label] = {**times, "repetitions": column("repetitions")[number] or 1,
+                          "every": column("every_ms")[number] or 0}
     return entries
 
 
@@ -119,6 +122,8 @@ def _labelled(label: str, entry: dict[str, Any]) -> Labelled:
 
 def _times(field: str, values: Any) -> np.ndarray:
     times = np.array([_number(field, value) for value in np.atleast_1d(np.asarray(values, object))], float)
+    if times.size and times.min() < 0:
+        raise InputError(field, float(times.min()), "times >= 0 ms, from the start of the sweep", "shift the protocol")
     if np.any(np.diff(times) <= 0):
         k = int(np.argmax(np.diff(times) <= 0)) + 1
         raise InputError(f"{field}[{k}]", float(times[k]), f"above {times[k - 1]:g} ms: times ascend", "sort the times")

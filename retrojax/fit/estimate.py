@@ -5,6 +5,7 @@ coordinate held, or of other data; expected values; densities; and data drawn fr
 a fixed batch and uses that for all of them.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.fit import likelihoods
 from retrojax.fit.maximise import Likelihood, least_squares_likelihood
+from retrojax.fit.pieces import predicted_in_pieces
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
-from retrojax.fit.solve import Solved, Solver, compile_solver, loss_of, solve_all
+from retrojax.fit.solve import Solver, compile_solver, loss_of, solve_all
 from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, prior_misfit, set_coordinates, slope
 
 Data = dict[str, Any]
@@ -125,19 +127,24 @@ class Estimate(ABC):
 
 
 class LeastSquares(Estimate):
-    """Levenberg-Marquardt on sum [(expected - mean)/SEM]^2 plus the priors (`retrojax.fit.solve`)."""
+    """Levenberg-Marquardt on sum [(expected - mean)/SEM]^2 plus the priors (`retrojax.fit.solve`).
+
+    With `pieces` it only looks, at so many points at a time, and solves nothing: another does.
+    """
 
     def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int | None = None,
-                 tolerance: float | None = None, saved: Saved | None = None, name: str = "solve"):
-        self.problem, self.model, self.spec, self.batch = problem, model, spec, batch
+                 tolerance: float | None = None, saved: Saved | None = None, name: str = "solve",
+                 pieces: int | None = None):
+        self.problem, self.model, self.spec, self.batch, self.pieces = problem, model, spec, batch, pieces
         self._how, self._saved = (batch, max_steps or 60, tolerance or 1e-4), saved
-        self._solver = self._compiled(problem, name)
+        self._solver: Any = None if pieces else self._compiled(problem, name)
         self._pinned: Solver | None = None
 
     @property
     def compile_s(self) -> float:  # type: ignore[override]
-        """Time the compilations took [s]."""
-        return self._solver.compile_s + (self._pinned.compile_s if self._pinned else 0.0)
+        """Time the compilations took [s]; not-a-number where it only looks."""
+        own = self._solver.compile_s if self._solver else math.nan
+        return own + (self._pinned.compile_s if self._pinned else 0.0)
 
     @property
     def data(self) -> Data:
@@ -171,14 +178,19 @@ class LeastSquares(Estimate):
         return solved._replace(prediction=solved.prediction[:, :n], jacobian=solved.jacobian[:, :n])
 
     def expected(self, u: np.ndarray) -> np.ndarray:
-        return self._there(u).prediction
+        return self._there(u)[0]
 
     def slopes(self, u: np.ndarray) -> np.ndarray | None:
-        return self._there(u).jacobian
+        return self._there(u)[1]
 
-    def _there(self, u: np.ndarray) -> Solved:
-        nothing = np.zeros((len(u), self.problem.mean.size))
-        return solve_all(self._solver, u, nothing, nothing, u)
+    def _there(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Expected means [K, n] and their slopes [K, n, P]."""
+        count = self.problem.mean.size
+        if self.pieces:
+            return predicted_in_pieces(self.problem.predict, self.model, self.spec, u, self.batch, self.pieces, count)
+        nothing = np.zeros((len(u), count))
+        found = solve_all(self._solver, u, nothing, nothing, u)
+        return found.prediction, found.jacobian
 
     def density(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:
         return np.asarray(likelihoods.gaussian((data or self.data)["mean"], self.expected(u), self.problem.sem))

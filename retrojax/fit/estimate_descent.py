@@ -12,10 +12,11 @@ from jaxtyping import Array, Float, Int
 from retrojax.fit.estimate import Data, Ends, Estimate
 from retrojax.fit.maximise import Likelihood
 from retrojax.fit.observation import Measured, Observation
+from retrojax.fit.pieces import part_of
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import batches
 from retrojax.fit.spec import prior_coordinates
-from retrojax.fit.stochastic import Each, check_batch, descend_each, descent_from, part_of, standing
+from retrojax.fit.stochastic import Each, check_batch, descend_each, descent_from, standing
 
 STRETCH = 500
 """Steps after which a descent is saved, so that one which is interrupted loses no more than these."""
@@ -40,7 +41,8 @@ class ByDescent(Estimate):
     """Least squares or maximum likelihood of `inner`, solved by descent; all but the solves is that of `inner`.
 
     A mini-batch of b of n points, drawn anew in every step and the same for all solves, stands for all points: its
-    log-likelihood counts n/b times (`retrojax.fit.stochastic`). Only the protocols of its points are run. Solves end
+    log-likelihood counts n/b times (`retrojax.fit.stochastic`). Only the protocols of its points are run, and only they
+    are given to the compiled step; `inner` looks at b points at a time too, so that memory grows with b. Solves end
     where the steps do, and count as converged where the loss of all points is flat.
     """
 
@@ -89,7 +91,7 @@ class ByDescent(Estimate):
             descent = jax.tree.unflatten(jax.tree.structure(descent), [jnp.asarray(x) for x in ended])
             if np.all(np.asarray(descent.still) >= self._patience):
                 break
-        loss, flat = standing(self._density, self.model, self.spec, each, descent.u)
+        loss, flat = standing(self._density, self.model, self.spec, each, descent.u, self.how.batch)
         return tuple(np.asarray(x) for x in (descent.u, loss, flat, descent.steps))
 
     def _stretch(self, steps: Any, *leaves: Any) -> list[Any]:
@@ -133,12 +135,12 @@ class _OfSquares(eqx.Module):
     """Minus half of the weighted square of each point: least squares, without the constant of a density."""
 
     predict: Any
-    sem: Float[Array, " n"]
+    sem: Float[Array, " n"] = eqx.field(converter=jnp.asarray)
 
     def __call__(self, model: Any, data: dict[str, Array]) -> Float[Array, " n"]:
         return -0.5 * ((data["mean"] - self.predict(model)) / self.sem) ** 2
 
-    def take(self, rows: Int[Array, " b"]) -> "_OfSquares":
+    def take(self, rows: Int[np.ndarray, " b"]) -> "_OfSquares":
         return _OfSquares(part_of(self.predict, rows), self.sem[rows])
 
 
@@ -150,7 +152,7 @@ class _OfObservation(eqx.Module):
     def __call__(self, model: Measured, data: dict[str, Array]) -> Float[Array, " n"]:
         return self.observation.density(data, self.observation.seen(model), model.noise)
 
-    def take(self, rows: Int[Array, " b"]) -> "_OfObservation":
+    def take(self, rows: Int[np.ndarray, " b"]) -> "_OfObservation":
         return _OfObservation(self.observation.take(rows))
 
 

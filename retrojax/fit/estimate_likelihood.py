@@ -1,6 +1,7 @@
 """Maximum likelihood of an `Observation`, behind the interface of `Estimate`."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +14,7 @@ from retrojax.fit import maximise
 from retrojax.fit.estimate import Data, Ends, Estimate, LeastSquares
 from retrojax.fit.maximise import Likelihood
 from retrojax.fit.observation import KINDS, Observation, Seen
+from retrojax.fit.pieces import pieces_of
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import batches
@@ -26,16 +28,18 @@ class MostLikely(Estimate):
     Levenberg-Marquardt passes.
 
     `slots`: data sets that the compiled solve holds at once; each solve weighs all of them but its own with 0, so that
-    synthetic data of a recovery test need no second compilation.
+    synthetic data of a recovery test need no second compilation. With `pieces` it only looks, at so many points at a
+    time, and solves nothing: another does.
     """
 
     def __init__(self, problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int | None = None,
-                 tolerance: float | None = None, saved: Saved | None = None, slots: int = 1):
-        self.problem, self.model, self.spec, self.batch = problem, model, spec, batch
+                 tolerance: float | None = None, saved: Saved | None = None, slots: int = 1,
+                 pieces: int | None = None):
+        self.problem, self.model, self.spec, self.batch, self.pieces = problem, model, spec, batch, pieces
         self.observation: Observation = problem.predict  # type: ignore[assignment]
         self.slots, self._steps, self.compile_s = slots, (max_steps or 200, tolerance or 1e-6), math.nan
         self._items = tuple(spec.items())
-        self._near = LeastSquares(problem, model, spec, batch, saved=saved, name="approach")
+        self._near = LeastSquares(problem, model, spec, batch, saved=saved, name="approach", pieces=pieces)
         fixed = (model, self.observation, str(spec), self._steps)
 
         def run(name: str, function: Any) -> Any:
@@ -92,7 +96,8 @@ class MostLikely(Estimate):
 
     def information(self, ends: Ends, data: Data | None = None, sets: np.ndarray | None = None) -> np.ndarray:
         which, pieces = np.zeros(len(ends.u), int) if sets is None else sets, []
-        for rows in batches(len(ends.u), self.batch):
+        # second derivatives carry P + 1 times the tangents of the first: so many fewer at once need the same memory
+        for rows in batches(len(ends.u), max(1, self.batch // (len(self.spec) + 1))):
             filled, place = self._filled(data or self.data, which[rows])
             pieces.append(self._curvature(ends.u[rows], self._weights(place, None), *(filled[x] for x in self.data))[0])
         return np.concatenate(pieces)[: len(ends.u)]
@@ -129,11 +134,30 @@ class MostLikely(Estimate):
                                   tolerance=tolerance)
 
     def _curvature_batch(self, u: Any, weight: Any, *arrays: Any) -> tuple[Any, ...]:
-        log_density = self._with(arrays).log_density
-        return (_curvatures(log_density, self.model, self._items, jnp.asarray(u), jnp.asarray(weight)),)
+        """Minus the second derivatives of the log-likelihood, and those of the priors, which are normal in u."""
+        whole, each = self._with(arrays), np.reshape(weight, (len(u), self.slots, -1))
+        found = np.diag(prior_coordinates(self.spec)[1] ** 2)
+        for part, rows, new in self._parts(whole):
+            counts = each[:, :, rows] * (np.arange(rows.size) < new)
+            found = found + np.asarray(_curvatures(part.log_density, self.model, self._items, jnp.asarray(u),
+                                                   jnp.asarray(counts.reshape(len(u), -1))))
+        return (found,)
 
     def _look_batch(self, u: Any) -> tuple[Any, ...]:
-        return tuple(_look(self.observation, self.model, self._items, jnp.asarray(u)))
+        seen: list[list[np.ndarray]] = []
+        noise: dict[str, Any] = {}
+        for part, _, new in self._parts(self.observation):
+            here, noise = _look(part, self.model, self._items, jnp.asarray(u))
+            seen.append([np.asarray(x)[:, :new] for x in here])
+        return (*(np.concatenate(x, 1) for x in zip(*seen, strict=True)), *(noise[name] for name in sorted(noise)))
+
+    def _parts(self, whole: Observation) -> Iterator[tuple[Observation, np.ndarray, int]]:
+        """All points at once or in pieces: the part, its points, and how many of them are new."""
+        count = self.problem.mean.size
+        if self.pieces is None:
+            yield whole, np.arange(count), count
+        else:
+            yield from pieces_of(whole, count, self.pieces)
 
     def _seen(self, u: np.ndarray) -> tuple[Seen, dict[str, Any]]:
         pieces = [self._look(u[rows]) for rows in batches(len(u), self.batch)]
@@ -144,17 +168,19 @@ class MostLikely(Estimate):
 
 @eqx.filter_jit
 def _curvatures(log_density: Any, model: Any, items: Any, u: Array, weight: Array) -> Array:
+    bare = {path: parameter._replace(prior=None) for path, parameter in items}
+
     def minus(u, weight):
-        return -maximise.log_posterior(log_density, model, dict(items), u, weight)
+        return -maximise.log_posterior(log_density, model, bare, u, weight)
 
     return jax.vmap(jax.jacfwd(jax.jacfwd(minus)))(u, weight)
 
 
 @eqx.filter_jit
-def _look(observation: Observation, model: Any, items: Any, u: Array) -> list[Array]:
-    """What the models at `u` [K, P] say, and their noise, in the order of its names."""
+def _look(observation: Observation, model: Any, items: Any, u: Array) -> tuple[Seen, dict[str, Any]]:
+    """What the models at `u` [K, P] say, and their noise."""
     def one(v):
         here = set_coordinates(model, dict(items), v)
-        return [*observation.seen(here), *(here.noise[name] for name in sorted(model.noise))]
+        return observation.seen(here), here.noise
 
     return jax.vmap(one)(u)

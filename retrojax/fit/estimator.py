@@ -53,7 +53,7 @@ class PlasticityRegressor:
     def fit(self, X: Sequence[Protocol], y: Any, sem: Any = None) -> "PlasticityRegressor":
         """Fit to strengths `y` [n] after protocols `X`, with standard errors `sem` [n] (all 1 by default).
 
-        **Raises** `InputError` for lengths that differ or points and parameters that cannot be used.
+        **Raises** `InputError` for no protocol, lengths that differ, and points and parameters that cannot be used.
         """
         y = np.asarray(y, float)
         sem = np.ones(len(y)) if sem is None else np.asarray(sem, float)
@@ -109,6 +109,8 @@ class PlasticityRegressor:
                     classifier_tags=None, regressor_tags=RegressorTags())
 
     def _outcome(self, X: Sequence[Protocol]) -> PairOutcome:
+        if not len(X):
+            raise InputError("X", "empty", "one protocol at least", "give a list of protocols")
         calcium = uses_calcium(self.model.rules[0])
         beta = jnp.asarray(self.down_fraction, float) if calcium else None
         each = jnp.arange(len(X))

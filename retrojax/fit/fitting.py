@@ -90,11 +90,12 @@ def prepare(
     check_spec(model, spec)
     problem, model = problem._replace(predict=double(problem.predict)), double(model)
     estimate: Estimate
+    pieces = descent.batch if descent else None
     if isinstance(problem.predict, Observation):
         slots = max(1, min(recovery, batch))
-        estimate = MostLikely(problem, model, spec, batch, max_steps, tolerance, saved, slots)
+        estimate = MostLikely(problem, model, spec, batch, max_steps, tolerance, saved, slots, pieces)
     else:
-        estimate = LeastSquares(problem, model, spec, batch, max_steps, tolerance, saved)
+        estimate = LeastSquares(problem, model, spec, batch, max_steps, tolerance, saved, pieces=pieces)
     return estimate if descent is None else ByDescent(estimate, descent, saved)
 
 

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from retrojax.errors import InputError
 from retrojax.fit import likelihoods
 from retrojax.fit.identify import KNOWN_WITHIN, identify_information, spread_of_good_starts
+from retrojax.fit.pieces import part_of, pieces_of
 from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.result import ParameterResult, Starts
 from retrojax.fit.spec import (
@@ -51,11 +52,15 @@ class _Points(eqx.Module):
     """ln N(mean; prediction, SEM^2) of every point."""
 
     predict: Any
-    mean: Float[Array, " n"]
-    sem: Float[Array, " n"]
+    mean: Float[Array, " n"] = eqx.field(converter=jnp.asarray)
+    sem: Float[Array, " n"] = eqx.field(converter=jnp.asarray)
 
     def __call__(self, model: Any) -> Float[Array, " n"]:
         return likelihoods.gaussian(self.mean, self.predict(model), self.sem)
+
+    def take(self, rows: Int[np.ndarray, " b"]) -> "_Points":
+        """These points alone."""
+        return _Points(part_of(self.predict, rows), self.mean[rows], self.sem[rows])
 
 
 def least_squares_likelihood(problem: Problem) -> Likelihood:
@@ -163,13 +168,15 @@ class Solves(NamedTuple):
 
 
 def summarise(
-    likelihood: Likelihood, model: Any, spec: Spec, u0: np.ndarray, solved: Solves, began: float
+    likelihood: Likelihood, model: Any, spec: Spec, u0: np.ndarray, solved: Solves, began: float,
+    batch: int | None = None,
 ) -> MaximumLikelihood:
     """The best of the solves as a fit, without folds; under `jax.enable_x64(True)`, with likelihood and model double.
 
     **Arguments**
 
-    - `u0`: where the solves started [S, P]. `began`: `time.perf_counter()` then.
+    - `u0`: where the solves started [S, P]. `began`: `time.perf_counter()` then. `batch`: observations looked at in
+      one go; all by default.
 
     **Raises** `InputError` if none has a finite log-likelihood.
     """
@@ -177,8 +184,7 @@ def summarise(
     if not np.isfinite(solved.loss[best]):
         raise InputError("parameters", "all starts", "a start with a finite log-likelihood", "narrow the starts")
     u, weight = solved.u[best], likelihood.weights
-    curvature = _curvature(likelihood.log_density, model, tuple(spec.items()), jnp.asarray(u), weight)
-    density, information = (np.asarray(x) for x in curvature)
+    density, information = _curvature_in_pieces(likelihood.log_density, model, spec, jnp.asarray(u), weight, batch)
     values = np.asarray(natural(spec, jnp.asarray(solved.u)))
     local = identify_information(spec, values[best], information)
     others = spread_of_good_starts(spec, values, 2 * solved.loss)
@@ -250,14 +256,28 @@ def _solve(log_density, model, items, u0, weights, priors, held, max_steps, tole
     return jax.vmap(one)(u0, weights, priors)
 
 
+def _curvature_in_pieces(log_density, model, spec, u, weight, size) -> tuple[np.ndarray, np.ndarray]:
+    """Log densities at u [n], and minus the second derivatives of the log posterior [P, P]."""
+    items, information = tuple(spec.items()), np.diag(prior_coordinates(spec)[1] ** 2)
+    if size is None:
+        density, bent = _curvature(log_density, model, items, u, jnp.asarray(weight))
+        return np.asarray(density), information + np.asarray(bent)
+    densities = []
+    for part, rows, new in pieces_of(log_density, weight.size, size):
+        density, bent = _curvature(part, model, items, u, jnp.asarray(weight[rows] * (np.arange(size) < new)))
+        densities.append(np.asarray(density)[:new])
+        information = information + np.asarray(bent)
+    return np.concatenate(densities), information
+
+
 @eqx.filter_jit
 def _curvature(log_density, model, items, u, weight):
-    spec = dict(items)
+    bare = {path: parameter._replace(prior=None) for path, parameter in items}  # priors are added to the sum of pieces
 
     def minus(u):
-        return -log_posterior(log_density, model, spec, u, weight)
+        return -log_posterior(log_density, model, bare, u, weight)
 
-    return log_density(set_coordinates(model, spec, u)), jax.jacfwd(jax.jacfwd(minus))(u)
+    return log_density(set_coordinates(model, bare, u)), jax.jacfwd(jax.jacfwd(minus))(u)
 
 
 def _leave_out(likelihood, model, spec, u0, weight, max_steps, tolerance) -> dict[str, float]:

@@ -74,9 +74,9 @@ class Observation(eqx.Module):
     outcome: PairOutcome
     kind: str = eqx.field(static=True)
     sites: int = eqx.field(static=True)
-    observed: dict[str, Array]
-    sem: Float[Array, " n"]
-    assumed: Bool[Array, " n"]
+    observed: dict[str, Array] = eqx.field(converter=lambda arrays: jax.tree.map(jnp.asarray, arrays))
+    sem: Float[Array, " n"] = eqx.field(converter=jnp.asarray)
+    assumed: Bool[Array, " n"] = eqx.field(converter=jnp.asarray)
 
     def seen(self, model: Measured) -> Seen:
         """What the model says about each point."""
@@ -99,7 +99,7 @@ class Observation(eqx.Module):
         measured = KINDS[self.kind].density(observed, seen, noise, self.sem, self.sites)
         return jnp.where(self.assumed, law.gaussian(observed["mean"], seen.value, self.sem), measured)
 
-    def take(self, rows: Int[Array, " b"]) -> "Observation":
+    def take(self, rows: Int[np.ndarray, " b"]) -> "Observation":
         """These points alone."""
         observed = {name: array[:, rows] for name, array in self.observed.items()}
         return Observation(self.outcome.take(rows), self.kind, self.sites, observed, self.sem[rows], self.assumed[rows])

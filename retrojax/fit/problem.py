@@ -80,7 +80,7 @@ class PairOutcome(eqx.Module):
     def __call__(self, model: Synapse) -> PerRow:
         return self.outcomes(model)[self.protocol, self.quantity]
 
-    def take(self, rows: Int[Array, " b"]) -> "PairOutcome":
+    def take(self, rows: Int[np.ndarray, " b"]) -> "PairOutcome":
         """These predictions alone, each with a protocol of its own."""
         tables = jax.tree.map(lambda leaf: leaf[self.protocol[rows]], self.tables)
         return PairOutcome(tables, jnp.arange(rows.size), self.quantity[rows], self.calcium_beta)

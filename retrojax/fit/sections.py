@@ -110,6 +110,16 @@ class ModelSection(Section):
     q_range: tuple[Number, Number] = (0.0, 2.0)
     down_fraction: Fraction = Field(0.5, description="beta: synapses that start DOWN (calcium rule only)")
 
+    @model_validator(mode="after")
+    def _start_within_ranges(self) -> "ModelSection":
+        given: Any = (("p_release", self.p_release, self.p_range), ("q", self.q, self.q_range))
+        for name, start, (low, high) in given:
+            if not low < high:
+                raise InputError(f"{name[0]}_range", f"[{low:g}, {high:g}]", "low before high", "order the two")
+            if not low <= start <= high:
+                raise InputError(name, start, f"{low:g} to {high:g}, its range", "move it inside, or widen the range")
+        return self
+
 
 ARGUMENTS = r"[^,()]+"
 TRANSFORMS = {

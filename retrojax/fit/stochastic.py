@@ -1,6 +1,7 @@
 """Maximum likelihood or least squares by any optax transformation, on all observations or on mini-batches of them."""
 
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,7 +13,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, Solves, log_posterior, summarise
-from retrojax.fit.spec import Spec, check_spec, double, draw_starts, prior_coordinates
+from retrojax.fit.pieces import on_host, part_of, pieces_of
+from retrojax.fit.spec import Spec, check_spec, double, draw_starts, prior_coordinates, prior_misfit
 from retrojax.types import SeedKey
 
 SMOOTHED_OVER = 10
@@ -80,8 +82,9 @@ def descend(
     - `likelihood`, `model`, `spec`: as for `maximise`. `optimiser`: that of `start_descent`.
     - `steps`: may change without compiling again.
     - `batch`: observations of a mini-batch, drawn anew for every step without replacement, the same for all starts;
-      None uses all. Every array of `likelihood.log_density` must then have the observations as its first axis, or the
-      density a method `take(rows)` that gives the density of these observations alone.
+      None uses all. The compiled step is given these alone, so that its memory grows with `batch`. Every array of
+      `likelihood.log_density` must then have the observations as its first axis, or the density a method `take(rows)`
+      that gives the density of these observations alone.
     - `patience`: a start stops once its averaged loss has not fallen by `least` for this many steps. The loss of
       mini-batches rises and falls with the draws: give them a patience as long as the schedule of the step size.
 
@@ -117,16 +120,24 @@ def descend_each(
     steps: int, *, batch: int | None, patience: int, least: float = 1e-6,
 ) -> Descent:
     """`descend` with data, weights, priors and held coordinates of every start's own; all in double, under x64."""
-    return _descend(density, model, tuple(spec.items()), optimiser, each, descent, jnp.asarray(steps), batch,
-                    jnp.asarray(patience), jnp.asarray(least))
+    fixed, limits = (model, tuple(spec.items()), optimiser), (jnp.asarray(patience), jnp.asarray(least))
+    if batch is None:
+        return _descend(density, each, descent, fixed, jnp.asarray(steps), limits)
+    return _descend_by_batches(density, each, descent, fixed, steps, limits, batch)
 
 
 def standing(
-    density: Any, model: Any, spec: Spec, each: Each, u: Float[Array, "S P"]
-) -> tuple[Float[Array, " S"], Bool[Array, " S"]]:
-    """Minus the log posterior of every start over all its observations, and whether it is flat there."""
-    loss, flat = _standing(density, model, tuple(spec.items()), each, u)
-    return jnp.where(jnp.isfinite(loss), loss, jnp.inf), flat
+    density: Any, model: Any, spec: Spec, each: Each, u: Float[Array, "S P"], batch: int | None = None
+) -> tuple[Float[np.ndarray, " S"], Bool[np.ndarray, " S"]]:
+    """Minus the log posterior of every start over all its observations, `batch` of them at a time, and whether it is
+    flat there: no coordinate changes it by more than 0.01 per unit."""
+    mean, inverse_sd = np.asarray(each.prior), prior_coordinates(spec)[1]
+    loss = 0.5 * np.asarray(prior_misfit(spec, np.asarray(u), mean))
+    gradient = np.where(each.held, 0.0, inverse_sd**2 * (np.asarray(u) - mean))
+    for part, own in [(density, each)] if batch is None else _pieces(density, each, batch):
+        value, slope = _of_likelihood(part, model, tuple(spec.items()), own, u)
+        loss, gradient = loss + np.asarray(value), gradient + np.asarray(slope)
+    return np.where(np.isfinite(loss), loss, np.inf), np.max(np.abs(gradient), -1) < 1e-2
 
 
 def _alike(likelihood: Likelihood, spec: Spec, starts: int) -> Each:
@@ -135,18 +146,21 @@ def _alike(likelihood: Likelihood, spec: Spec, starts: int) -> Each:
     return Each(None, many(weight), many(prior), jnp.zeros((starts, len(spec)), bool))
 
 
-def report_descent(likelihood: Likelihood, model: Any, spec: Spec, descent: Descent) -> MaximumLikelihood:
+def report_descent(
+    likelihood: Likelihood, model: Any, spec: Spec, descent: Descent, *, batch: int | None = None
+) -> MaximumLikelihood:
     """The fit as it stands, in the form of `maximise`, with the loss of every start over all observations.
 
-    A start counts as converged where the loss is flat: no coordinate changes it by more than 0.01 per unit.
+    A start counts as converged where the loss is flat: no coordinate changes it by more than 0.01 per unit. `batch`:
+    observations looked at in one go; all by default.
     """
     began = time.perf_counter()
     with jax.enable_x64(True):
         model, likelihood = double(model), likelihood._replace(log_density=double(likelihood.log_density))
         each = _alike(likelihood, spec, len(descent.u))
-        loss, flat = standing(likelihood.log_density, model, spec, each, descent.u)
-        solved = Solves(np.asarray(descent.u), np.asarray(loss), np.asarray(flat), np.asarray(descent.steps))
-        return summarise(likelihood, model, spec, np.asarray(descent.initial), solved, began)
+        loss, flat = standing(likelihood.log_density, model, spec, each, descent.u, batch)
+        solved = Solves(np.asarray(descent.u), loss, flat, np.asarray(descent.steps))
+        return summarise(likelihood, model, spec, np.asarray(descent.initial), solved, began, batch)
 
 
 def check_batch(density: Any, count: int, batch: int, field: str = "batch") -> None:
@@ -159,27 +173,52 @@ def check_batch(density: Any, count: int, batch: int, field: str = "batch") -> N
                              f"a first axis of {count} observations in every array", "leave batch out")
 
 
-def part_of(tree: Any, rows: Int[Array, " b"]) -> Any:
-    """What belongs to these observations: by the tree's own `take`, or these rows of each of its arrays."""
-    if hasattr(tree, "take"):
-        return tree.take(rows)
-    return jax.tree.map(lambda x: x[rows] if eqx.is_array(x) else x, tree)
-
-
 @eqx.filter_jit
-def _descend(density, model, items, optimiser, each, descent, steps, batch, patience, least):
-    spec, count = dict(items), each.weight.shape[1]
-    key = jax.random.wrap_key_data(descent.seed)
+def _descend(density, each, descent, fixed, steps, limits):
+    last = descent.iteration + steps
+    return jax.lax.while_loop(lambda d: (d.iteration < last) & jnp.any(d.still < limits[0]),
+                              lambda d: _step(density, each, d, fixed, limits), descent)
 
-    def drawn(iteration):
-        if batch is None:
-            return density, each
-        rows = jax.random.choice(jax.random.fold_in(key, iteration), count, (batch,), replace=False)
-        data = jax.tree.map(lambda x: x[:, rows], each.data)
-        return part_of(density, rows), each._replace(data=data, weight=each.weight[:, rows] * (count / batch))
 
-    def one(part, own, u, moments, loss, best, still, done):
-        value, gradient = _value_and_gradient(part, model, spec, u, own)
+_step_compiled = eqx.filter_jit(lambda part, own, descent, fixed, limits: _step(part, own, descent, fixed, limits))
+
+
+def _descend_by_batches(density, each, descent, fixed, steps, limits, batch):
+    """Step by step from the host, so that each compiled step is given its mini-batch alone."""
+    density, each, key = on_host(density), on_host(each), jax.random.wrap_key_data(descent.seed)
+    count = each.weight.shape[1]
+    for _ in range(int(steps)):
+        if not np.any(np.asarray(descent.still) < np.asarray(limits[0])):
+            break
+        rows = np.asarray(_drawn(key, descent.iteration, count, batch))
+        own = _of_rows(each, rows)._replace(weight=each.weight[:, rows] * (count / batch))
+        descent = _step_compiled(part_of(density, rows), own, descent, fixed, limits)
+    return descent
+
+
+_drawn = jax.jit(lambda key, iteration, count, batch: jax.random.choice(
+    jax.random.fold_in(key, iteration), count, (batch,), replace=False), static_argnums=(2, 3))
+
+
+def _of_rows(each: Each, rows: Int[np.ndarray, " b"]) -> Each:
+    return each._replace(data=jax.tree.map(lambda x: x[:, rows], each.data), weight=each.weight[:, rows])
+
+
+def _pieces(density: Any, each: Each, size: int) -> Iterator[tuple[Any, Each]]:
+    """All observations, `size` at a time; those that repeat in the last piece weigh nothing."""
+    each = on_host(each)
+    for part, rows, new in pieces_of(density, each.weight.shape[1], size):
+        own = _of_rows(each, rows)
+        yield part, own._replace(weight=own.weight * (np.arange(size) < new))
+
+
+def _step(density, each, d: Descent, fixed, limits) -> Descent:
+    """One step of every start by these observations. `fixed`: model, spec and optimiser."""
+    model, items, optimiser = fixed
+    patience, least = limits
+
+    def one(own, u, moments, loss, best, still, done):
+        value, gradient = _value_and_gradient(density, model, dict(items), u, own)
         going = still < patience
         fine = going & jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         change, after = optimiser.update(jnp.where(fine, gradient, 0.0), moments, u)
@@ -191,23 +230,15 @@ def _descend(density, model, items, optimiser, each, descent, steps, batch, pati
         still = jnp.where(going, jnp.where(fell, 0, still + 1), still)
         return u, moments, loss, jnp.where(fell, loss, best), still, done + fine
 
-    def step(d: Descent) -> Descent:
-        part, own = drawn(d.iteration)
-        many: Any = jax.vmap(lambda *start: one(part, *start))
-        u, moments, loss, best, still, done = many(own, d.u, d.moments, d.loss, d.best, d.still, d.steps)
-        return Descent(d.initial, u, moments, loss, best, still, done, d.iteration + 1, d.seed)
-
-    last = descent.iteration + steps
-    return jax.lax.while_loop(lambda d: (d.iteration < last) & jnp.any(d.still < patience), step, descent)
+    u, moments, loss, best, still, done = jax.vmap(one)(each, d.u, d.moments, d.loss, d.best, d.still, d.steps)
+    return Descent(d.initial, u, moments, loss, best, still, done, d.iteration + 1, d.seed)
 
 
 @eqx.filter_jit
-def _standing(density, model, items, each, u):
-    def one(own, v):
-        loss, gradient = _value_and_gradient(density, model, dict(items), v, own)
-        return loss, jnp.max(jnp.abs(gradient)) < 1e-2
-
-    return jax.vmap(one)(each, u)
+def _of_likelihood(density, model, items, each, u):
+    """Minus the log-likelihood of these observations for every start, and its slope."""
+    bare = {path: parameter._replace(prior=None) for path, parameter in items}
+    return jax.vmap(lambda own, v: _value_and_gradient(density, model, bare, v, own))(each, u)
 
 
 def _value_and_gradient(density, model, spec, u, own):

@@ -75,9 +75,12 @@ def evoked_amplitudes(
     - `window`: from and to, after the stimulus [ms]. `baseline`: length before the stimulus [ms].
     - `sign`: +1 or -1, the direction of the response; by default that of the larger mean deflection.
 
-    **Raises** `InputError` for mixed clamp modes, unsorted times, and a window that leaves the sweep or meets the next
-    stimulus.
+    **Raises** `InputError` for no sweeps, mixed clamp modes or sampling intervals, unsorted times, and a window that
+    holds no sample, leaves the sweep or meets the next stimulus.
     """
+    if len({sweep.step for sweep in sweeps}) != 1:
+        raise InputError("sweeps", f"{len(sweeps)} with steps of {sorted({s.step for s in sweeps})} ms",
+                         "one sweep at least, all with one sampling interval", "resample, or split the set")
     clamp = one_clamp([sweep.clamp for sweep in sweeps])
     at = np.asarray(times, float)
     if at.size == 0 or not np.all(np.isfinite(at)) or np.any(np.diff(at) <= 0):
@@ -188,6 +191,9 @@ def _deflections(sweep: Sweep, at: np.ndarray, window: tuple[float | int, float 
     """Response minus baseline [stimulus, sample of the window]."""
     onset = np.round(at / sweep.step).astype(int)
     before, first, last = (round(span / sweep.step) for span in (baseline, *window))
+    if before < 1 or last <= first:
+        raise InputError("window", (*window, baseline), f"one sample of {sweep.step:g} ms at least, as the baseline",
+                         "widen window or baseline")
     if onset[0] < before or onset[-1] + last > sweep.values.size:
         raise InputError("times", np.array2string(at), f"baseline and window within {sweep.name}",
                          "shorten the window, or drop stimuli at the edge")

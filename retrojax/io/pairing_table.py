@@ -1,6 +1,5 @@
 """Tables of pairing experiments between neurons: one protocol with mean and SEM per row."""
 
-import csv
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from retrojax.engine.own_spine import ticks_between
 from retrojax.errors import InputError
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
+from retrojax.fit.table import read_table
 from retrojax.protocols import Protocol, bursts
 
 PROTOCOL = ("frequency_train", "dt_train", "n_stimuli_train", "n_sweep", "period_sweep")
@@ -99,11 +99,8 @@ def pairing_problem(
 
 
 def _records(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        records = list(csv.DictReader(file))
-    if not records:
-        raise InputError(path.name, "no rows", "a header and at least one row", "give a table with data")
-    return records
+    table = read_table(path, ("protocol_id",))
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
 
 def _pool(record: dict[str, str]) -> tuple[str, str] | None:
@@ -122,9 +119,13 @@ def _row(record: dict[str, str], pooled: int) -> PairingRow:
             raise InputError(f"{label}.{name}", record[name], "a finite number", "correct the file, or drop the row")
         return value
 
-    if number("sem_epsp_ratio") <= 0:
-        raise InputError(f"{label}.sem_epsp_ratio", record["sem_epsp_ratio"], "a positive number", "drop the row")
+    for name in ("sem_epsp_ratio", "frequency_train", "period_sweep"):
+        if number(name) <= 0:
+            raise InputError(f"{label}.{name}", record[name], "a positive number", "correct the file, or drop the row")
     rate, lag = number("frequency_train"), number("dt_train")
+    for name in ("n_stimuli_train", "n_sweep"):
+        if number(name) < 1 or number(name) % 1 != 0:
+            raise InputError(f"{label}.{name}", record[name], "a whole number, 1 or more", "correct the row")
     protocol = bursts(rate, lag, int(number("n_stimuli_train")), int(number("n_sweep")), 1000 * number("period_sweep"))
     return PairingRow(label, f"{record['pre_mtype']}>{record['post_mtype']}", record["reference"],
                       "MK-801" in (record.get("notes") or ""), rate, lag, protocol, number("mean_epsp_ratio"),

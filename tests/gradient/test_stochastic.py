@@ -22,16 +22,22 @@ from retrojax.fit import (
     build,
     descend,
     estimate_descent,
+    estimate_likelihood,
     fit,
     least_squares_likelihood,
     likelihoods,
+    pieces,
     report_descent,
     start_descent,
+    stochastic,
 )
 from retrojax.fit.cost import predict_cost
+from retrojax.fit.estimate import Ends
 from retrojax.fit.estimate_descent import ByDescent
 from retrojax.fit.fitting import prepare
-from retrojax.fit.stochastic import part_of
+from retrojax.fit.pieces import part_of
+from retrojax.fit.sections import LikelihoodSection
+from retrojax.fit.spec import draw_starts
 from retrojax.validation import validate
 
 N = 60
@@ -196,9 +202,96 @@ def test_a_config_descends_over_the_protocols_of_its_mini_batch(x64):
     config = configured()
     assert predict_cost(config)[0].way == "descent (adam, 500 steps of mini-batches of 8 of 10 points)"
     predict, model, _ = build(config)[0].predict, *build(config)[1:]
-    rows = jnp.asarray([7, 2, 2])
+    rows = np.array([7, 2, 2])
     run = eqx.filter_jit(lambda outcome: outcome(model))
     np.testing.assert_array_equal(run(part_of(predict, rows)), run(predict)[rows])
+
+
+def test_pieces_of_the_points_add_up_to_all_of_them(x64):
+    u = np.random.default_rng(1).standard_normal((3, 2))
+    spec = {**SPEC, "slope": SPEC["slope"]._replace(prior=(0.3, 0.2))}
+    whole, parts = (prepare(points(), line(), spec, batch=2, descent=HOW._replace(batch=b)) for b in (None, 7))
+    for look in (lambda one: one.expected(u), lambda one: one.slopes(u), lambda one: one.loss(u)):
+        np.testing.assert_allclose(look(parts), look(whole), rtol=1e-12)
+    descent = run(30)._replace(u=jnp.asarray(u))
+    whole, parts = (report_descent(problem(), line(), spec, descent, batch=b) for b in (None, 7))
+    for name in ("log_density", "information", "log_posterior", "log_likelihood"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(parts.starts.loss, whole.starts.loss, rtol=1e-12)
+
+
+@pytest.mark.repro
+def test_pieces_of_an_observation_add_up_to_all_of_it(x64):
+    scatter = validate(LikelihoodSection, {"kind": "student_t", "dof": 4})
+    config = configured().model_copy(update={"likelihood": scatter})
+    built = build(config)
+    whole, parts = (prepare(*built, batch=4, descent=HOW._replace(batch=b)) for b in (None, 3))
+    u = draw_starts(built[2], 3, np.random.default_rng(0))
+    ends = Ends(u, u[:, 0], u[:, 0] > 0, np.ones(3, int))
+    for look in (lambda one: one.expected(u), lambda one: one.density(u), lambda one: one.information(ends)):
+        np.testing.assert_allclose(look(parts), look(whole), rtol=1e-9, atol=1e-9)
+
+
+def test_points_of_a_likelihood_take_their_protocols_along(x64):
+    points, model, _ = build(configured())
+    density = least_squares_likelihood(points).log_density
+    rows = np.array([7, 2, 4])
+    some, everything = (eqx.filter_jit(lambda each: each(model))(each) for each in (part_of(density, rows), density))
+    np.testing.assert_array_equal(some, everything[rows])
+
+
+def with_points(count: int, batch: int | None) -> FitConfig:
+    """The pairing fit with `count` points, each of a protocol of its own."""
+    raw = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
+    first = {**raw["data"]["points"][0], "protocol": "single"}
+    points = [{**first, "rate": f"{rate} Hz", "delta_t": f"{lag} ms"}
+              for rate in range(1, count // 8 + 1) for lag in (-40, -30, -20, -10, 10, 20, 30, 40)]
+    solver = {"starts": 4, "descent": {"learning_rate": 0.05, "batch": batch, "steps": 3}}
+    return validate(FitConfig, {**raw, "data": {"citation": "made", "points": points}, "solver": solver})
+
+
+def largest_program(config: FitConfig, monkeypatch) -> int:
+    """Bytes of the largest program of a solve and of a look at all points, as XLA counts: arguments and intermediates.
+    """
+    counted = []
+
+    def watched(compiled):
+        programs = {}
+
+        def call(*args):
+            shapes = str(jax.tree.map(lambda x: np.shape(x) if eqx.is_array_like(x) else None, args))
+            if shapes not in programs:
+                programs[shapes] = compiled.lower(*args).compile()
+                told = programs[shapes].compiled.memory_analysis()
+                counted.append(told.argument_size_in_bytes + told.temp_size_in_bytes + told.output_size_in_bytes)
+            return programs[shapes](*args)
+        return call
+
+    with monkeypatch.context() as patch:
+        for module, name in ((stochastic, "_step_compiled"), (stochastic, "_of_likelihood"), (pieces, "_predicted"),
+                             (estimate_likelihood, "_look"), (estimate_likelihood, "_curvatures")):
+            patch.setattr(module, name, watched(getattr(module, name)))
+        points, model, spec = build(config)
+        estimate = prepare(points, model, spec, batch=4, descent=config.solver.descending())
+        u0 = draw_starts(spec, 4, np.random.default_rng(0))
+        ends = estimate.solve(u0)
+        assert np.all(np.isfinite(ends.loss)) and np.all(ends.u != u0)
+        estimate.loss(ends.u)
+        estimate.information(ends.take(np.array([0])))
+    return max(counted)
+
+
+@pytest.mark.parametrize("likelihood", [None, pytest.param({"kind": "student_t", "dof": 4}, marks=pytest.mark.repro)])
+def test_memory_is_that_of_the_mini_batch_and_not_of_the_data(x64, likelihood, monkeypatch):
+    measured = {}
+    for count, batch in ((64, 8), (64, 32), (128, 32)):
+        config = with_points(count, batch).model_copy(update={"likelihood": validate(
+            LikelihoodSection, likelihood) if likelihood else None})
+        measured[count, batch] = largest_program(config, monkeypatch)
+        cost = predict_cost(config)[0]
+        assert cost.run == batch and 0.5 < cost.memory_bytes / measured[count, batch] < 2
+    assert 3 < measured[64, 32] / measured[64, 8] < 4.2
+    assert measured[128, 32] == measured[64, 32]
 
 
 @pytest.mark.repro

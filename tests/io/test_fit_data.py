@@ -1,5 +1,6 @@
 """Measurements from CSV, xarray and memory: exact spike times, units, and one clear refusal per mistake."""
 
+import gzip
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from retrojax.errors import InputError
 from retrojax.fit.data import Column, from_table, from_xarray, read_csv
 from retrojax.fit.data_protocols import protocols_by_label
+from retrojax.fit.table import read_table
 
 PAIRED = {"value": Column("w"), "sem": Column("s"), "n": Column("n"), "rate": Column("f", "Hz"),
           "delta_t": Column("dt", "s"), "pulses": Column("k"), "cell": Column("cell")}
@@ -80,7 +82,9 @@ def test_xarray_brings_its_units():
     ({}, {"label": Column("cell")}, "row 1, label = 'a'"),
     ({"cell": ["current-clamp", "voltage-clamp"]}, {"clamp": Column("cell")}, "one clamp mode"),
     ({"cell": ["bridge", "bridge"]}, {"clamp": Column("cell")}, "clamp = 'bridge'"),
-    ({"f": ["-1", "2"]}, {}, "rate_hz"),
+    ({"f": ["-1", "2"]}, {}, "row 1, rate = -1"),
+    ({"n": ["5", "6.5"]}, {}, "n, row 2 = 6.5.*whole number"),
+    ({"b": ["2", "1.5"]}, {"bursts": Column("b")}, "row 2, bursts = 1.5"),
 ])
 def test_one_refusal_per_mistake(tmp_path, change, columns, words):
     path = write(tmp_path / "d.csv", {**TABLE, **change})
@@ -96,12 +100,46 @@ def test_one_refusal_per_mistake(tmp_path, change, columns, words):
     ({"pre": [0, 50], "repetitions": 2, "every": 40}, "LTP.every"),
     ({"pre": [0], "repetitions": 1.5}, "LTP.repetitions"),
     ({"pre": [0], "psot": [1]}, "LTP.psot"),
+    ({"pre": [-5, 0]}, "LTP.pre = -5.*shift"),
 ])
 def test_a_protocols_file_is_checked(tmp_path, entry, words):
     file = tmp_path / "p.json"
     file.write_text(json.dumps({"LTP": entry}))
     with pytest.raises(InputError, match=words):
         protocols_by_label(file)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"w,s,w\n1,2,3\n", "column w.*there twice"),
+    (b"w,s\n1,2\n1,2,3\n", r"row 2 = '3 cells'.*2 cells.*quotes"),
+    (b"w;s\n1;2\n", r"column w = 'absent'.*this file has w;s"),
+    (b"\xff\xfew\x00", "a CSV file in UTF-8"),
+    (b"w,s\n", "rows = 0"),
+])
+def test_a_file_that_is_no_such_table_is_refused(tmp_path, content, words):
+    file = tmp_path / "d.csv"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_table(file, ("w", "s"))
+
+
+def test_tables_as_spreadsheets_and_packers_write_them(tmp_path):
+    file = tmp_path / "d.csv"
+    file.write_bytes(b"\xef\xbb\xbfw,s\r\n1,\r\n2\r\n")
+    assert read_table(file) == {"w": ["1", "2"], "s": ["", ""]}
+    packed = tmp_path / "d.csv.gz"
+    packed.write_bytes(b"w,s\n1,2\n")
+    with pytest.raises(InputError, match="a packed CSV file"):
+        read_table(packed)
+    packed.write_bytes(gzip.compress(b"w,s\n1,2\n"))
+    assert read_table(packed) == {"w": ["1"], "s": ["2"]}
+
+
+def test_columns_of_unequal_length_are_refused():
+    with pytest.raises(InputError, match=r"columns\.cell = 'cell with 1 rows'.*2 rows"):
+        from_table({**TABLE, "cell": ["a"]}, PAIRED)
+    with pytest.raises(InputError, match=r"columns\.rate"):
+        from_table({**TABLE, "f": ["10", "20", "30"]}, PAIRED)
 
 
 def test_missing_files_are_named(tmp_path):

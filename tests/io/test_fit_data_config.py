@@ -48,10 +48,23 @@ def test_a_kept_column_can_be_left_out_together(tmp_path):
     ({"keep": ["papr"]}, "did you mean 'paper'"),
     ({"columns": {}}, "columns.rate = 'rate'"),
     ({"protocl": "single"}, "protocl"),
+    ({"where": {"paper": "other"}, "columns": {}}, "columns.rate"),
 ])
 def test_one_refusal_per_mistake(tmp_path, replace, words):
     with pytest.raises(InputError, match=words):
         validate(FitConfig, write(tmp_path, **replace))
+
+
+@pytest.mark.parametrize(("cell", "words"), [
+    ("single,1,0.01,9,0,1,", r"sem, row 11 = 0.0.*positive"), ("single,0,0.01,9,1,1,", r"f, row 11 = 0.0.*positive"),
+    ("single,1,0.01,9,1,1.5,", r"n, row 11 = 1.5.*whole number"), ("single,1,0.01,,1,1,", r"mean, row 11 = ''"),
+])
+def test_a_mistake_is_named_by_its_row_in_the_file(tmp_path, cell, words):
+    config = write(tmp_path, where={"paper": "other"})
+    file = tmp_path / "points.csv"
+    file.write_text(file.read_text().replace("single,1,0.01,9,1,1,", cell))
+    with pytest.raises(InputError, match=rf"points\.csv: {words}"):
+        validate(FitConfig, config, "fit.yaml")
 
 
 def test_points_and_file_together_are_refused(tmp_path):

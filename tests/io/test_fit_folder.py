@@ -1,12 +1,14 @@
 """`retrojax fit` and `retrojax plot` on one folder: what fit.json holds, figures drawn again, and refusals."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from retrojax.cli import fitting
 from retrojax.cli.fitting import execute_fit
 from retrojax.cli.plotting import draw
 from retrojax.errors import InputError
@@ -41,6 +43,22 @@ def test_fit_json_holds_what_the_design_names(fitted):
     assert content["n_points"] == len(content["points"]) == 10
     assert set(content["heldout"]["by_group"]) == {"0.1 Hz", "10 Hz", "20 Hz", "40 Hz", "50 Hz"}
     assert "no change" in content["baselines"]
+
+
+def test_the_memory_of_a_mini_batch_is_said_before_anything_is_solved(tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "fit_config", stop)
+    said = {}
+    for batch in (2, 8):
+        solver = {"starts": 4, "descent": {"learning_rate": 0.05, "batch": batch}}
+        with pytest.raises(KeyboardInterrupt):
+            execute_fit(write(tmp_path, solver=solver), tmp_path / f"out{batch}", "", quiet=False, as_json=False)
+        text = capsys.readouterr().err
+        assert f"run of {batch} protocols" in text
+        said[batch] = float(re.search(r"([0-9.]+) MiB predicted", text)[1])
+    assert said[8] == pytest.approx(4 * said[2], abs=0.1)
 
 
 def test_fit_json_read_back_says_the_same(fitted):

@@ -76,6 +76,10 @@ def test_one_refusal_per_mistake(written, tmp_path):
     mixed = [sweeps[0], sweeps[1]._replace(clamp="voltage-clamp", unit="pA")]
     for call, words in [
         (lambda: evoked_amplitudes(mixed, STIMULI), "one clamp mode"),
+        (lambda: evoked_amplitudes([], STIMULI), "sweeps = '0 with"),
+        (lambda: evoked_amplitudes([sweeps[0], sweeps[1]._replace(step=0.2)], STIMULI), "one sampling interval"),
+        (lambda: evoked_amplitudes(sweeps, STIMULI, (0.5, 0.52)), "window.*one sample of 0.1 ms"),
+        (lambda: evoked_amplitudes(sweeps, STIMULI, baseline=0.01), "widen window or baseline"),
         (lambda: evoked_amplitudes(sweeps, (70.0, 20.0)), "ascending"),
         (lambda: evoked_amplitudes(sweeps, (0.5,)), "within sweep_1"),
         (lambda: evoked_amplitudes(sweeps, STIMULI, (0, 60)), "within the interval of 50 ms"),

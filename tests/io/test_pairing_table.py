@@ -57,8 +57,14 @@ def test_what_cannot_be_read_is_named(path):
     path.write_text(HEAD + ROWS.replace(",0.1,", ",0,"))
     with pytest.raises(InputError, match="sem_epsp_ratio = '0'.*positive"):
         read_pairing_table(path)
+    path.write_text(HEAD + ROWS.replace(",3,2,4,0.8", ",2.5,2,4,0.8"))
+    with pytest.raises(InputError, match=r"a.n_stimuli_train = '2.5'.*whole"):
+        read_pairing_table(path)
+    path.write_text((HEAD + ROWS).replace("protocol_id", "id"))
+    with pytest.raises(InputError, match="column protocol_id = 'absent'"):
+        read_pairing_table(path, path)
     path.write_text(HEAD)
-    with pytest.raises(InputError, match="no rows"):
+    with pytest.raises(InputError, match="rows = 0"):
         read_pairing_table(path)
 
 

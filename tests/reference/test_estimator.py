@@ -53,6 +53,10 @@ def test_it_keeps_the_conventions(fitted):
     assert again.starts == 7
     with pytest.raises(InputError, match="sem"):
         again.fit(PROTOCOLS, np.ones(6), np.ones(5))
+    with pytest.raises(InputError, match="X = 'empty'"):
+        again.fit([], [])
+    with pytest.raises(InputError, match="X = 'empty'"):
+        regressor.predict([])
 
 
 @pytest.mark.repro
