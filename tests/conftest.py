@@ -1,4 +1,4 @@
-"""Shared fixtures: public signatures are type-checked, `x64` runs a test in double precision, and most tests compile fast.
+"""Shared fixtures: public signatures are type-checked, `x64` is double precision, and most tests compile fast.
 
 Nearly all the time of these tests would go into XLA's optimisation of code that runs once. Modules that hold two
 programs to the same bits are marked `optimised` and compile as users do; all others compile without it.
