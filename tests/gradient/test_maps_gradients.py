@@ -23,7 +23,6 @@ def reading(p, work):
     return jnp.sum(WEIGHT * field / medium.fraction)
 
 
-@pytest.mark.repro
 def test_forward_reverse_and_finite_difference():
     medium = Medium(jnp.asarray(ALPHA), jnp.asarray(AT[4]), jnp.asarray(AT[1]), jnp.asarray(AT[3]))
     work = work_needed(GRID, medium, AT[0], AT[5])

@@ -123,7 +123,6 @@ def test_forward_mode_against_finite_differences(recorded):
     assert np.all(np.abs(forward) > 1e-4), dict(zip(AT, forward, strict=True))
 
 
-@pytest.mark.repro
 def test_reverse_mode_is_forward_mode_where_nothing_is_split(recorded):
     """Saturable loss is split from transport in a number of parts that only the run knows: no reverse mode."""
     with jax.enable_x64(True):

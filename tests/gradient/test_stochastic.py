@@ -135,7 +135,6 @@ def numbers(result) -> dict:
     return {name: value for name, value in result.to_json().items() if name not in ("compile_s", "wall_s")}
 
 
-@pytest.mark.repro
 def test_a_fit_by_descent_reports_what_the_other_solvers_do(x64):
     squares = fit(points(), line(), SPEC, **COUNTS)
     for batch, within in ((None, 1e-3), (10, 0.15)):

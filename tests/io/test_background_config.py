@@ -20,7 +20,6 @@ def _spikes(*keys: str) -> tuple[np.ndarray, np.ndarray]:
     return simulation.schedule.spikes(record, 20)
 
 
-@pytest.mark.repro
 def test_background_drives_the_network_and_both_schedules_agree():
     quiet, driven = _spikes(), _spikes(*OUTSIDE)
     assert driven[0].size > 1.2 * quiet[0].size

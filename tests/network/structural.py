@@ -39,6 +39,7 @@ class Followed(HillSynthesis):
         return None
 
 
+KINDS = ["traces", "sparse", "dense"]
 QUIET = ["calcium", "traces"]
 """Kinds without a messenger."""
 

@@ -10,6 +10,7 @@ from structural import (
     COUNT,
     DT,
     IN_DEGREE,
+    KINDS,
     NEURONS,
     SOURCES,
     Net,
@@ -61,8 +62,7 @@ def alike(kind: str, one: Net, other: Net, record, record_other) -> None:
     assert int(one.state.errors) == int(other.state.errors) == 0
 
 
-@pytest.fixture(scope="module", params=[
-    "sparse", *(pytest.param(kind, marks=pytest.mark.repro) for kind in ("dense", "traces"))])
+@pytest.fixture(scope="module", params=KINDS)
 def case(request):
     """Kind, synapses, which of them stay, the whole network and the one built without the others."""
     drawn = draw(request.param)

@@ -57,7 +57,7 @@ def _command(*words):
     return [sys.executable, "-m", "retrojax.cli.main", *map(str, words)]
 
 
-@pytest.fixture(scope="module", params=["lazy", pytest.param("clocked", marks=pytest.mark.repro)])
+@pytest.fixture(scope="module", params=["lazy", "clocked"])
 def long_flags(request, small_flags):
     """A run long enough to be killed, on either schedule."""
     return [*small_flags, "--set", f"network.schedule={request.param}", "--set", "duration=3 s", "--set",

@@ -105,7 +105,6 @@ def test_every_synapse_ends_as_on_the_events_schedule(x64, kind, axonal, ring):
     assert moved["spine.calcium"].max() > 1
 
 
-@pytest.mark.repro
 def test_a_short_ring_gives_the_spikes_of_a_long_one(x64):
     drawn, raster = draw("traces"), bursts()
     (short, few), (long, many) = (ran(driven_by(built("traces", drawn, ring=ring), raster), TICKS) for ring in (6, 100))

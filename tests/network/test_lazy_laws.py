@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from structural import COUNT, Net, built, by_id, draw, some
+from structural import COUNT, KINDS, Net, built, by_id, draw, some
 
 from retrojax import native
 from retrojax.engine.lazy.network import _run_chunk, run_chunk
@@ -53,7 +53,7 @@ def alike(one: tuple, other: tuple) -> None:
     np.testing.assert_allclose(one[2], other[2], rtol=1e-6)
 
 
-@pytest.fixture(scope="module", params=["sparse", "dense", pytest.param("traces", marks=pytest.mark.repro)])
+@pytest.fixture(scope="module", params=KINDS)
 def case(request):
     """Kind, synapses, the network, and where it stands after `TICKS` ticks."""
     drawn = draw(request.param)

@@ -49,7 +49,6 @@ def _run(config, *chosen):
 GRIDDED = [f"messengers.{name}.transport=grid" for name in MESSENGERS]
 
 
-@pytest.mark.repro
 def test_limits_agree_with_the_grid_and_between_schedules(x64, config):
     ends = {kind: _run(config, f"network.schedule={kind}") for kind in ("clocked", "lazy")}
     kinds = {m.name: m.transport for m in ends["lazy"][0].model.messengers}

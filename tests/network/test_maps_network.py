@@ -70,7 +70,6 @@ def _run(simulation, ticks=TICKS):
     return state, simulation.schedule.spikes(record, ticks)
 
 
-@pytest.mark.repro
 def test_law6_mass_balance_and_law2_on_maps(x64, config):
     ends = {}
     for kind in ("clocked", "lazy"):

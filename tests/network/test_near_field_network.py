@@ -94,7 +94,6 @@ def at_first_bouton(dx, spines, boutons, kind, paired=True):
     return np.array(found)
 
 
-@pytest.mark.repro
 @pytest.mark.parametrize("kind", ["lazy", pytest.param("clocked", marks=pytest.mark.repro)])
 def test_own_spine_and_neighbours_do_not_depend_on_the_voxel_size(kind):
     spines, boutons = sites(0)
@@ -104,7 +103,6 @@ def test_own_spine_and_neighbours_do_not_depend_on_the_voxel_size(kind):
     assert np.all(np.ptp(seen, axis=0) < 0.05 * seen.mean(axis=0))
 
 
-@pytest.mark.repro
 def test_schedules_agree_and_without_pairs_a_neighbour_is_wrong_by_tens_of_per_cent():
     paired, plain = (at_first_bouton(2.0, *sites(0), "clocked", paired) for paired in (True, False))
     np.testing.assert_allclose(paired, at_first_bouton(2.0, *sites(0), "lazy"), rtol=1e-5)

@@ -41,7 +41,6 @@ def config(config_file, tmp_path_factory):
     return path
 
 
-@pytest.mark.repro
 def test_bdnf_and_its_precursor_balance_on_both_schedules(x64, config):
     fields, spikes = {}, {}
     for kind in ("clocked", "lazy"):
@@ -99,7 +98,6 @@ def test_receptors_of_a_tonic_messenger_start_in_balance(config):
     assert jax.tree.all(jax.tree.map(lambda x: bool(jnp.all(jnp.isfinite(x))), simulation.state.fields))
 
 
-@pytest.mark.repro
 def test_a_drug_on_the_conversion_changes_the_share_of_mature_bdnf(config):
     """Without tPA a fifth of the rate is left, so that share falls by as much: 2 /s for 800 ms is no longer linear."""
     chosen = ["messengers.BDNF.synthesis=none", 'interventions=[{drug: "tPA -/-"}]']

@@ -2,14 +2,12 @@
 
 import jax
 import numpy as np
-import pytest
 import test_law2_lazy as law2
 
 from retrojax.engine.rows import Bounds, Synapse, channels, unpack
 from retrojax.parts import NearestTripletSTDP, SilentSpine, TsodyksMarkram
 
 
-@pytest.mark.repro
 def test_nearest_triplets_lazy_equal_clocked(x64, monkeypatch):
     for name, value in {"NEURONS": 100, "SOURCES": 100, "IN_DEGREE": 40, "COUNT": 4000, "TICKS": 50}.items():
         monkeypatch.setattr(law2, name, value)

@@ -79,7 +79,6 @@ def exact_together(theta, y):
         y).sum()
 
 
-@pytest.mark.repro
 def test_correlated_cells_have_the_exact_optimum_where_independent_spreads_are_wrong(x64):
     u, y = tilted_lines()
     line = Line(jnp.asarray(0.0), jnp.asarray(0.0))
@@ -146,7 +145,6 @@ def test_nuts_draws_population_and_cells_from_their_posterior(x64):
     np.testing.assert_allclose(drawn.cell_values, drawn.cells)
 
 
-@pytest.mark.repro
 @pytest.mark.parametrize("size", [2, 4])
 def test_the_correlation_prior_is_lkj(x64, size):
     # Jacobian from z to the correlations by automatic differentiation, against the closed form used
