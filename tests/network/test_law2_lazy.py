@@ -32,6 +32,8 @@ from retrojax.parts.drive import Poisson
 from retrojax.readouts import spike_times
 from retrojax.space import Grid, steps_needed
 
+pytestmark = pytest.mark.optimised
+
 NEURONS, SOURCES, IN_DEGREE, TICK, TICKS, LOSS = 1000, 500, 100, 10.0, 200, 0.05
 COUNT = NEURONS * IN_DEGREE
 GRID, DISTANCE, MOST = Grid((8, 8, 8), (4.0,) * 3), 0.0866, 2.0
