@@ -1,6 +1,6 @@
 """Shared fixtures: public signatures are type-checked, `x64` is double precision, and most tests compile fast.
 
-Nearly all the time of these tests would go into XLA's optimisation of code that runs once. Modules that hold two
+Most of the time of these tests would go into XLA's compilation of code that runs once. Modules that hold two
 programs to the same bits are marked `optimised` and compile as users do; all others compile without it.
 """
 

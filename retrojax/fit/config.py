@@ -153,6 +153,8 @@ def published(config: FitConfig) -> Any:
 def _built(config: FitConfig, section: ModelSection, parameters: dict[str, ParameterChoice], where: str) -> Built:
     with jax.enable_x64(True):
         model = _measured(config, _synapse(section, f"{where}model"))
+        for path, choice in parameters.items():
+            _check_unit(f"{where}parameters.{path}", choice, path, section)
         held = {path: choice for path, choice in parameters.items() if choice.transform == "fixed"}
         model = fix(model, {path: _centre(f"{where}parameters.{path}", choice, path, model)
                             for path, choice in held.items()})
@@ -185,7 +187,6 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Any) -> Pa
     def number(value: object, name: str) -> float:
         return to_unit(value, choice.unit, f"{field}.{name}")
 
-    _check_unit(field, choice, path, model)
     kind, _, inside = choice.transform.partition("(")
     given = [text.strip() for text in inside.rstrip(")").split(",")] if inside else []
     rest = given.pop() if kind == "simplex" else ""
@@ -197,12 +198,12 @@ def _parameter(field: str, choice: ParameterChoice, path: str, model: Any) -> Pa
                      tuple(choice.tied.items()))
 
 
-def _check_unit(field: str, choice: ParameterChoice, path: str, model: Any) -> None:
+def _check_unit(field: str, choice: ParameterChoice, path: str, section: ModelSection) -> None:
     """A parameter's numbers are taken in `unit` and used as they are: it has to be the unit that its part computes in.
     """
-    name = path.rsplit(".", 1)[-1]
-    part = {"spine": model.spine, "release": model.release, "rules": model.rules[0]}.get(path.split(".")[0])
-    known = next((one.parameters for one in PARTS.values() if type(part) is one.cls), {})
+    kind, name = path.split(".")[0].removesuffix("s"), path.rsplit(".", 1)[-1]
+    part = getattr(section, kind) if kind in ("spine", "release", "rule") else None
+    known = PARTS[part.model].parameters if part else {}
     own = known[name].unit if name in known else ""
     if own and choice.unit != "1" and to_unit(f"1 {choice.unit}", own, f"{field}.unit") != 1:
         raise InputError(f"{field}.unit", choice.unit, own, f"write unit: {own}; its numbers may carry other units")

@@ -1,7 +1,6 @@
 """Maximum likelihood of an `Observation`, behind the interface of `Estimate`."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +17,7 @@ from retrojax.fit.pieces import pieces_of
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import batches
-from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates
+from retrojax.fit.spec import Spec, prior_coordinates, set_coordinates, without_priors
 
 
 class MostLikely(Estimate):
@@ -137,7 +136,7 @@ class MostLikely(Estimate):
         """Minus the second derivatives of the log-likelihood, and those of the priors, which are normal in u."""
         whole, each = self._with(arrays), np.reshape(weight, (len(u), self.slots, -1))
         found = np.diag(prior_coordinates(self.spec)[1] ** 2)
-        for part, rows, new in self._parts(whole):
+        for part, rows, new in pieces_of(whole, self.problem.mean.size, self.pieces):
             counts = each[:, :, rows] * (np.arange(rows.size) < new)
             found = found + np.asarray(_curvatures(part.log_density, self.model, self._items, jnp.asarray(u),
                                                    jnp.asarray(counts.reshape(len(u), -1))))
@@ -146,18 +145,10 @@ class MostLikely(Estimate):
     def _look_batch(self, u: Any) -> tuple[Any, ...]:
         seen: list[list[np.ndarray]] = []
         noise: dict[str, Any] = {}
-        for part, _, new in self._parts(self.observation):
+        for part, _, new in pieces_of(self.observation, self.problem.mean.size, self.pieces):
             here, noise = _look(part, self.model, self._items, jnp.asarray(u))
             seen.append([np.asarray(x)[:, :new] for x in here])
         return (*(np.concatenate(x, 1) for x in zip(*seen, strict=True)), *(noise[name] for name in sorted(noise)))
-
-    def _parts(self, whole: Observation) -> Iterator[tuple[Observation, np.ndarray, int]]:
-        """All points at once or in pieces: the part, its points, and how many of them are new."""
-        count = self.problem.mean.size
-        if self.pieces is None:
-            yield whole, np.arange(count), count
-        else:
-            yield from pieces_of(whole, count, self.pieces)
 
     def _seen(self, u: np.ndarray) -> tuple[Seen, dict[str, Any]]:
         pieces = [self._look(u[rows]) for rows in batches(len(u), self.batch)]
@@ -168,7 +159,7 @@ class MostLikely(Estimate):
 
 @eqx.filter_jit
 def _curvatures(log_density: Any, model: Any, items: Any, u: Array, weight: Array) -> Array:
-    bare = {path: parameter._replace(prior=None) for path, parameter in items}
+    bare = without_priors(dict(items))
 
     def minus(u, weight):
         return -maximise.log_posterior(log_density, model, bare, u, weight)

@@ -26,6 +26,7 @@ from retrojax.fit.spec import (
     prior_coordinates,
     prior_misfit,
     set_coordinates,
+    without_priors,
 )
 from retrojax.types import SeedKey
 
@@ -259,12 +260,9 @@ def _solve(log_density, model, items, u0, weights, priors, held, max_steps, tole
 def _curvature_in_pieces(log_density, model, spec, u, weight, size) -> tuple[np.ndarray, np.ndarray]:
     """Log densities at u [n], and minus the second derivatives of the log posterior [P, P]."""
     items, information = tuple(spec.items()), np.diag(prior_coordinates(spec)[1] ** 2)
-    if size is None:
-        density, bent = _curvature(log_density, model, items, u, jnp.asarray(weight))
-        return np.asarray(density), information + np.asarray(bent)
     densities = []
     for part, rows, new in pieces_of(log_density, weight.size, size):
-        density, bent = _curvature(part, model, items, u, jnp.asarray(weight[rows] * (np.arange(size) < new)))
+        density, bent = _curvature(part, model, items, u, jnp.asarray(weight[rows] * (np.arange(rows.size) < new)))
         densities.append(np.asarray(density)[:new])
         information = information + np.asarray(bent)
     return np.concatenate(densities), information
@@ -272,7 +270,7 @@ def _curvature_in_pieces(log_density, model, spec, u, weight, size) -> tuple[np.
 
 @eqx.filter_jit
 def _curvature(log_density, model, items, u, weight):
-    bare = {path: parameter._replace(prior=None) for path, parameter in items}  # priors are added to the sum of pieces
+    bare = without_priors(dict(items))
 
     def minus(u):
         return -log_posterior(log_density, model, bare, u, weight)

@@ -30,9 +30,12 @@ def part_of(tree: Any, rows: Int[np.ndarray, " b"]) -> Any:
     return jax.tree.map(lambda x: x[rows] if eqx.is_array(x) or isinstance(x, np.ndarray) else x, tree)
 
 
-def pieces_of(tree: Any, count: int, size: int) -> Iterator[tuple[Any, Int[np.ndarray, " b"], int]]:
-    """(part, rows, new) of every `size` of `count` observations; rows of the last piece beyond `new` repeat its first.
-    """
+def pieces_of(tree: Any, count: int, size: int | None) -> Iterator[tuple[Any, Int[np.ndarray, " b"], int]]:
+    """(part, rows, new) of every `size` of `count` observations, or of all of them as they are; rows of the last piece
+    beyond `new` repeat its first."""
+    if size is None:
+        yield tree, np.arange(count), count
+        return
     held = on_host(tree)
     for first, rows in zip(range(0, count, size), batches(count, size), strict=True):
         yield part_of(held, rows), rows, min(size, count - first)

@@ -246,6 +246,11 @@ def prior_coordinates(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     return mean, inverse_sd
 
 
+def without_priors(spec: Spec) -> Spec:
+    """The same parameters without their priors, which are added once to what comes in pieces."""
+    return {path: parameter._replace(prior=None) for path, parameter in spec.items()}
+
+
 def prior_misfit(spec: Spec, u: Any, mean: Any = None) -> Any:
     """Sum of [(u - mean)/sd]^2 over the priors, at coordinates [..., P]; `mean` [..., P] replaces the spec's."""
     own, inverse_sd = prior_coordinates(spec)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, Solves, log_posterior, summarise
 from retrojax.fit.pieces import on_host, part_of, pieces_of
-from retrojax.fit.spec import Spec, check_spec, double, draw_starts, prior_coordinates, prior_misfit
+from retrojax.fit.spec import Spec, check_spec, double, draw_starts, prior_coordinates, prior_misfit, without_priors
 from retrojax.types import SeedKey
 
 SMOOTHED_OVER = 10
@@ -134,7 +134,7 @@ def standing(
     mean, inverse_sd = np.asarray(each.prior), prior_coordinates(spec)[1]
     loss = 0.5 * np.asarray(prior_misfit(spec, np.asarray(u), mean))
     gradient = np.where(each.held, 0.0, inverse_sd**2 * (np.asarray(u) - mean))
-    for part, own in [(density, each)] if batch is None else _pieces(density, each, batch):
+    for part, own in _pieces(density, each, batch):
         value, slope = _of_likelihood(part, model, tuple(spec.items()), own, u)
         loss, gradient = loss + np.asarray(value), gradient + np.asarray(slope)
     return np.where(np.isfinite(loss), loss, np.inf), np.max(np.abs(gradient), -1) < 1e-2
@@ -180,9 +180,6 @@ def _descend(density, each, descent, fixed, steps, limits):
                               lambda d: _step(density, each, d, fixed, limits), descent)
 
 
-_step_compiled = eqx.filter_jit(lambda part, own, descent, fixed, limits: _step(part, own, descent, fixed, limits))
-
-
 def _descend_by_batches(density, each, descent, fixed, steps, limits, batch):
     """Step by step from the host, so that each compiled step is given its mini-batch alone."""
     density, each, key = on_host(density), on_host(each), jax.random.wrap_key_data(descent.seed)
@@ -204,12 +201,12 @@ def _of_rows(each: Each, rows: Int[np.ndarray, " b"]) -> Each:
     return each._replace(data=jax.tree.map(lambda x: x[:, rows], each.data), weight=each.weight[:, rows])
 
 
-def _pieces(density: Any, each: Each, size: int) -> Iterator[tuple[Any, Each]]:
-    """All observations, `size` at a time; those that repeat in the last piece weigh nothing."""
+def _pieces(density: Any, each: Each, size: int | None) -> Iterator[tuple[Any, Each]]:
+    """All observations, `size` or all at a time; those that repeat in the last piece weigh nothing."""
     each = on_host(each)
     for part, rows, new in pieces_of(density, each.weight.shape[1], size):
         own = _of_rows(each, rows)
-        yield part, own._replace(weight=own.weight * (np.arange(size) < new))
+        yield part, own._replace(weight=own.weight * (np.arange(rows.size) < new))
 
 
 def _step(density, each, d: Descent, fixed, limits) -> Descent:
@@ -234,10 +231,13 @@ def _step(density, each, d: Descent, fixed, limits) -> Descent:
     return Descent(d.initial, u, moments, loss, best, still, done, d.iteration + 1, d.seed)
 
 
+_step_compiled = eqx.filter_jit(_step)
+
+
 @eqx.filter_jit
 def _of_likelihood(density, model, items, each, u):
     """Minus the log-likelihood of these observations for every start, and its slope."""
-    bare = {path: parameter._replace(prior=None) for path, parameter in items}
+    bare = without_priors(dict(items))
     return jax.vmap(lambda own, v: _value_and_gradient(density, model, bare, v, own))(each, u)
 
 

@@ -64,6 +64,7 @@ def test_a_prior_may_stand_apart():
     ({"rules.0.d_minus": {"transform": "fixed"}}, {}, "at least one of"),
     ({"rules.0.tau_y_plus": {"unit": "mV"}}, {}, r"tau_y_plus\.unit = '1 mV'.*convertible to 'ms'"),
     ({"rules.0.tau_y_plus": {"unit": "s", "centre": "0.05 s"}}, {}, r"tau_y_plus\.unit = 's'.*Allowed: ms"),
+    ({"rules.0.tau_y_plus": {"unit": "s", "centre": "0.05 s", "transform": "fixed"}}, {}, r"unit = 's'.*Allowed: ms"),
     ({"rules.0.d_minus": {}}, {"protocols": {**CONFIG["protocols"], "bursts": {
         "kind": "bursts", "count": 15, "every": "100 ms"}}}, r"protocols\.bursts, at 10 Hz and \+10 ms: rate_hz"),
     ({}, {"model": {**CONFIG["model"], "p_range": [1, 0]}}, r"p_range = '\[1, 0\]'.*order"),
