@@ -11,6 +11,9 @@ from jaxtyping import install_import_hook
 
 install_import_hook("retrojax", "beartype.beartype").__enter__()
 
+jax.config.update("jax_num_cpu_devices", 4)
+"""For networks that are cut among devices; everything else runs on the first."""
+
 UNOPTIMISED = {"xla_backend_optimization_level": "0"}
 if jax.__version_info__ < (0, 11):  # later versions have no other emitters
     UNOPTIMISED["xla_cpu_use_fusion_emitters"] = "False"

@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
                         "small kernel costs more than it does, and the engine's data movement has threads of its own")
     parser.add_argument("--slot", type=count, help="synapses per block; the engine's default if not given")
     parser.add_argument("--lanes", type=count, help="synapses per pass; the engine's default if not given")
+    parser.add_argument("--devices", type=count, default=1, help="among which the network is cut; on a CPU, cores")
     return parser.parse_args()
 
 
@@ -67,6 +68,8 @@ def main() -> None:
     import retrojax
 
     import_s = time.perf_counter() - start
+    if given.devices > 1:
+        jax.config.update("jax_num_cpu_devices", given.devices)
     if given.cache:
         jax.config.update("jax_compilation_cache_dir", given.cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -87,7 +90,8 @@ def measured(given: argparse.Namespace, workloads: Any) -> dict[str, Any]:
 
     from retrojax.engine.lazy.assemble import DEFAULT
 
-    options = DEFAULT._replace(**{name: value for name in ("slot", "lanes") if (value := getattr(given, name))})
+    asked = {name: getattr(given, name) for name in ("slot", "lanes", "devices")}
+    options = DEFAULT._replace(**{name: value for name, value in asked.items() if value})
     start = time.perf_counter()
     network, state = workloads.build(given.workload, given.synapses, given.dt, given.seed, given.field_step, options)
     jax.block_until_ready(state)

@@ -16,6 +16,7 @@ from peers import specification as spec
 
 from retrojax.engine.assemble import Wiring
 from retrojax.engine.lazy.assemble import DEFAULT, Options, Space, build_lazy, plan_times
+from retrojax.engine.lazy.cut import placed, state_axes
 from retrojax.engine.lazy.layout import from_channels, to_calm, to_channels
 from retrojax.engine.lazy.network import run_chunk
 from retrojax.engine.lazy.readout import up_to_date
@@ -69,8 +70,8 @@ class Network:
     @property
     def rows(self) -> int:
         """Axons that have synapses."""
-        first = np.asarray(self.tissue.plastic.first)
-        return int((first[1:] > first[:-1]).sum())
+        first, cut = np.asarray(self.tissue.plastic.first), self.tissue.cut
+        return int((np.diff(first.reshape(1 if cut is None else cut.devices, -1)) > 0).sum())
 
     def arrays(self, state: LazyState) -> dict[str, int]:
         """Bytes of every persistent array, by name."""
@@ -167,6 +168,8 @@ def _started(model: Model, tissue: LazyTissue, state: LazyState, potential: jax.
     """The state with release near its mean and membranes spread out."""
     layout, shape = tissue.layout, tissue.plastic.post.shape
     held = from_channels(layout, model.synapse, list(jnp.moveaxis(state.cells, 1, 0)), list(state.calm))
+    if tissue.cut is not None:
+        potential = potential[tissue.cut.members().ravel()]
     # u before its jump is U + (1 - U) f, so f is u of the form in which a spike first jumps and then releases
     begun = held.release._replace(f=jnp.full(shape, spec.U_START), r=jnp.full(shape, spec.X_START))
     held = held._replace(release=begun)
@@ -180,10 +183,11 @@ def on_host(state: LazyState) -> LazyState:
     return jax.tree.map(lambda x: np.array(plain(x)), state)
 
 
-def on_device(kept: LazyState) -> LazyState:
+def on_device(tissue: LazyTissue, kept: LazyState) -> LazyState:
     """A state to give away, from what `on_host` keeps."""
     state = jax.tree.map(jnp.array, kept)
-    return jax.block_until_ready(eqx.tree_at(lambda s: s.key, state, jax.random.wrap_key_data(state.key)))
+    state = eqx.tree_at(lambda s: s.key, state, jax.random.wrap_key_data(state.key))
+    return jax.block_until_ready(placed(tissue, state_axes(state), state))
 
 
 def advance(network: Network, state: LazyState, ticks: int) -> tuple[LazyState, jax.Array, np.ndarray]:
@@ -223,7 +227,7 @@ class Runs:
     def __call__(self) -> float:
         """One more run; its wall time [s]."""
         self.end.clear()
-        self.end.append(on_device(self.kept))
+        self.end.append(on_device(self.network.tissue, self.kept))
         start = time.perf_counter()
         self.end[:] = advance(self.network, self.end.pop(), self.ticks)
         return time.perf_counter() - start
@@ -262,7 +266,7 @@ def events(network: Network, state: LazyState, ticks: int) -> int:
     steps = ticks * network.times.blocks * network.times.block
     spikes = np.asarray(_source_spikes(network.model, state.cursor, state.lap, state.key, steps))
     plastic = network.tissue.plastic
-    degree = np.zeros(plastic.first.size - 1, np.int64)
+    degree = np.zeros(state.history.shape[1], np.int64)
     np.add.at(degree, np.asarray(plastic.owner), (np.asarray(plastic.post) >= 0).sum(axis=1))
     return int(spikes.astype(np.int64) @ degree[-spikes.size:])
 

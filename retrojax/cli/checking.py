@@ -51,8 +51,10 @@ def _schedule(plan: Plan) -> str:
     """Which, and why or how."""
     if isinstance(plan.schedule, Lazy):
         times, dt = plan.schedule.times, plan.config.dt
+        many = plan.config.network.devices
+        cut = f"; cut among {many} devices, {-(-plan.wiring.neurons // many)} neurons each" if many > 1 else ""
         return (f"lazy: rows of axons that spiked are processed every {times.block * dt:g} ms ({times.block} neuron "
-                "steps; the shortest dendritic delay sets this)")
+                f"steps; the shortest dendritic delay sets this){cut}")
     return f"clocked, every synapse at every dt{': ' + plan.refused if plan.refused else ', as asked'}"
 
 

@@ -1,6 +1,7 @@
 """Which device a command runs on. JAX chooses; nothing here is an error unless the user forced a device."""
 
 import enum
+import os
 import re
 
 import jax
@@ -19,11 +20,16 @@ class Device(enum.StrEnum):
     gpu = "gpu"
 
 
-def choose(device: Device) -> str:
+def choose(device: Device, cores: int = 1) -> str:
     """Set the device before JAX starts; returns one line that says what runs where.
+
+    - `cores`: as how many devices a CPU counts (`network.devices`).
 
     **Raises** `InputError` if a GPU is asked for and none can be used.
     """
+    if cores > 1:
+        os.environ.setdefault("NPROC", "1")  # a thread for each; XLA reads it once, when its CPU client starts
+        jax.config.update("jax_num_cpu_devices", cores)
     if device is Device.cpu:
         jax.config.update("jax_platforms", "cpu")
         return "Running on the CPU, as asked."

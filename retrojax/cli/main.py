@@ -37,8 +37,8 @@ def run(config: Config, out: Out = None, set_: Set = None, device: DeviceOption 
     from retrojax.io.config import load_config
     from retrojax.io.run import start_run
 
-    where = choose(device)
     loaded = load_config(config, set_ or (), seed)
+    where = choose(device, loaded.network.devices)
     folder = out or Path("runs") / config.stem
     execute(lambda progress: start_run(loaded, config, folder, progress), folder, where, quiet, json_)
 
@@ -48,11 +48,13 @@ def resume(folder: Folder, device: DeviceOption = Device.auto, quiet: Quiet = Fa
     """Continue a run where its last checkpoint stands, a fit after its last solve; of a finished one, say so."""
     from retrojax.cli.fitting import is_fit, resume_fit
     from retrojax.cli.running import execute
+    from retrojax.io.config import load_config
+    from retrojax.io.folder import RunFolder
     from retrojax.io.run import resume_run
 
-    where = choose(device)
     if is_fit(folder):
-        return resume_fit(folder, where, quiet, json_)
+        return resume_fit(folder, choose(device), quiet, json_)
+    where = choose(device, load_config(RunFolder(folder).config_file()).network.devices)
     execute(lambda progress: resume_run(folder, progress), folder, where, quiet, json_)
 
 

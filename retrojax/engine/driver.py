@@ -82,7 +82,8 @@ def diagnose(schedule: Schedule, model: Model, tissue: AnyTissue, state: AnyStat
     found = schedule.unfit(model, tissue, state)
     if found:
         return f"{ERROR_TEXTS[ErrorBit.NON_FINITE]}: {found}"
-    named = [(f"neurons.{name}", leaf) for name, leaf in zip(state.neurons._fields, state.neurons, strict=True)]
+    neurons = schedule.neurons(tissue, state)
+    named = [(f"neurons.{name}", leaf) for name, leaf in zip(neurons._fields, neurons, strict=True)]
     named += [(f"field of {m.name}", leaf) for m, leaf in zip(model.messengers, state.fields, strict=True)]
     named += [(f"release of {m.name}", leaf) for m, leaf in zip(model.messengers, state.emitted, strict=True)]
     named += [(f"direct way of {m.name}", leaf) for m, leaf in zip(model.messengers, state.cis, strict=True)]

@@ -15,12 +15,13 @@ from jaxtyping import Array, Float, Int
 from retrojax.engine import network
 from retrojax.engine.kernel import effective_p, strength
 from retrojax.engine.lazy import network as lazy
+from retrojax.engine.lazy.cut import along, on_each
 from retrojax.engine.lazy.epoch import needs_turn, turn_epoch
 from retrojax.engine.lazy.field import unpacked
 from retrojax.engine.lazy.growth import alive
-from retrojax.engine.lazy.readout import in_order, spike_list, up_to_date
+from retrojax.engine.lazy.readout import flushed, in_order, spike_list, up_to_date
 from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
-from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
+from retrojax.engine.model import Clocks, Model, NetworkState, Neurons, Tissue
 from retrojax.engine.network import ChunkRecord
 from retrojax.engine.rows import Synapse, SynapseState, channels, unpack
 
@@ -69,6 +70,9 @@ class Schedule(Protocol):
     def unfit(self, model: Model, tissue: Any, state: Any) -> str | None:
         """The first synapse with a value that is not finite, in words."""
 
+    def neurons(self, tissue: Any, state: Any) -> Neurons:
+        """The membranes, in the caller's order."""
+
 
 class Clocked(NamedTuple):
     """Every synapse at every step."""
@@ -95,6 +99,9 @@ class Clocked(NamedTuple):
     def unfit(self, model: Model, tissue: Tissue, state: NetworkState) -> str | None:
         rows = np.asarray(state.rows)
         return _first_bad(channels(model.synapse), rows, tissue.ids, tissue.pre, tissue.post)
+
+    def neurons(self, tissue: Tissue, state: NetworkState) -> Neurons:
+        return state.neurons
 
 
 class Lazy(NamedTuple):
@@ -130,7 +137,13 @@ class Lazy(NamedTuple):
             return None
         by_slot = np.stack([x.ravel()[live] for x in values])
         pre, post = np.repeat(np.asarray(plastic.owner), plastic.post.shape[1]), np.asarray(plastic.post).ravel()
+        if tissue.cut is not None:
+            parts = np.repeat(np.arange(tissue.cut.devices), post.size // tissue.cut.devices)
+            post = tissue.cut.members()[parts, np.maximum(post, 0)]
         return _first_bad((*layout.names, *layout.calm_names), by_slot, ids, pre[live], post[live])
+
+    def neurons(self, tissue: LazyTissue, state: LazyState) -> Neurons:
+        return state.neurons if tissue.cut is None else jax.tree.map(tissue.cut.in_order, state.neurons)
 
 
 @jax.jit
@@ -140,9 +153,12 @@ def _of_rows(model: Model, rows: Array) -> tuple[Array, Array, Array]:
 
 @eqx.filter_jit
 def _of_blocks(model: Model, tissue: LazyTissue, state: LazyState, times: Times) -> tuple[Array, Array, Array]:
-    synapse, held = unpacked(model, tissue, up_to_date(model, tissue, state, times))
-    weight = model.weight[tissue.plastic.index] if model.weight.ndim else model.weight
-    return _worth(synapse, weight, held)
+    def one(model: Model, tissue: LazyTissue, state: LazyState):
+        synapse, held = unpacked(model, tissue, flushed(model, tissue, state, times))
+        weight = model.weight[tissue.plastic.index] if model.weight.ndim else model.weight
+        return state, _worth(synapse, weight, held)
+
+    return on_each(one, model, tissue, state, (along(0),) * 3)[1]
 
 
 def _worth(synapse: Synapse, weight: Array, held: SynapseState) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.assemble import build_tissue, initial_state
-from retrojax.engine.lazy.assemble import Space, build_lazy
+from retrojax.engine.lazy.assemble import DEFAULT, Space, build_lazy
 from retrojax.engine.model import Model
 from retrojax.engine.schedules import AnyState, AnyTissue, Lazy, Schedule
 from retrojax.errors import InputError
@@ -83,7 +83,8 @@ def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:
     if isinstance(plan.schedule, Lazy):
         space = Space(plan.grid, plan.spines, plan.boutons, distance, most, plan.near_steps,
                       plan.pairs) if most else None
-        tissue, state = build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed)
+        tissue, state = build_lazy(model, plan.wiring, plan.schedule.times, space, strongest, headroom, config.seed,
+                                   DEFAULT._replace(devices=config.network.devices))
     else:
         tissue = build_tissue(plan.wiring, plan.grid, plan.spines, plan.boutons, distance, strongest, headroom, most,
                               plan.pairs)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from retrojax.engine.assemble import Wiring, build_clocks
-from retrojax.engine.lazy.assemble import check_parts, plan_times
+from retrojax.engine.lazy.assemble import check_parts, plan_cut, plan_times
 from retrojax.engine.model import Clocks, Maps, Matrix, Reaction
 from retrojax.engine.reactions import in_order
 from retrojax.engine.rows import Synapse
@@ -127,19 +127,20 @@ def make_plan(config: RunConfig, file: Path | None = None) -> Plan:
         values.items(), near_steps(grid, values, lost, transports, place.bouton_distance), strict=True))
     synapse = make_synapse(config, wiring, values, file)
     schedule, refused = _schedule(config, wiring, clocks, synapse, file)
-    sizes = _count(config.dt, schedule, synapse, wiring, grid, values, maps, near, pairs, placed)
+    sizes = _count(config, schedule, synapse, wiring, grid, values, maps, near, pairs, placed)
     check_memory(sizes, wiring.ids.size, file)
     return Plan(config, circuit, cells, wiring, grid, spines, boutons, schedule, refused, synapse, values,
                 maps, transports, reactions, near, pairs, sizes, placed, matrix)
 
 
 def _count(
-    dt: float, schedule: Schedule, synapse: Synapse, wiring: Wiring, grid: Grid, values: dict[str, dict],
+    config: RunConfig, schedule: Schedule, synapse: Synapse, wiring: Wiring, grid: Grid, values: dict[str, dict],
     maps: dict[str, Maps], near: tuple[int, ...], pairs: Pairs | None, placed: Placed | None,
 ) -> Sizes:
     """Bytes of every array the run will hold."""
     if isinstance(schedule, Lazy):
-        sizes = lazy_sizes(synapse, dt, wiring, schedule.times, grid.n_voxels if values else 0, near)
+        sizes = lazy_sizes(synapse, config.dt, wiring, schedule.times, grid.n_voxels if values else 0, near,
+                           config.network.devices)
     else:
         sizes = clocked_sizes(synapse, wiring, grid, schedule.clocks, near)
     if placed is not None:
@@ -163,8 +164,12 @@ def _schedule(
             raise
         refused = str(error)
     if config.network.schedule == "clocked" or refused:
+        if config.network.devices > 1:
+            raise InputError("network.devices", config.network.devices, "1 on the clocked schedule",
+                             f"use 1{': ' + refused if refused else ', or schedule: lazy'}", file)
         return Clocked(_short_calls(clocks, clocks.steps * wiring.neurons)), refused
     times = plan_times(wiring, clocks)
+    plan_cut(wiring, times, config.network.devices)
     clocks = _short_calls(clocks, 4 * times.blocks * wiring.neurons)
     return Lazy(clocks, times._replace(chunk=clocks.chunk)), None
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from retrojax.engine.assemble import Wiring
+from retrojax.engine.lazy.assemble import DEFAULT
 from retrojax.engine.lazy.sizes import estimate
 from retrojax.engine.lazy.state import Times
 from retrojax.engine.model import Clocks
@@ -34,10 +35,11 @@ class Sizes(NamedTuple):
 
 
 def lazy_sizes(
-    synapse: Synapse, dt: float, wiring: Wiring, times: Times, voxels: int, near_steps: Sequence[int]
+    synapse: Synapse, dt: float, wiring: Wiring, times: Times, voxels: int, near_steps: Sequence[int], devices: int = 1
 ) -> Sizes:
-    """Bytes on the lazy schedule."""
-    arrays = estimate(synapse, dt, wiring, times, voxels, near_steps, number=_float_bytes())
+    """Bytes on the lazy schedule, on all devices together."""
+    options = DEFAULT._replace(devices=devices)
+    arrays = estimate(synapse, dt, wiring, times, voxels, near_steps, options, number=_float_bytes())
     arrays["copy of the rows when results are written"] = arrays["synapse rows"] + arrays["synapse marks"]
     growing = [name for name in arrays if name.startswith(("synapse", "release", "copy"))]
     return Sizes(arrays, frozenset(growing))

@@ -29,6 +29,16 @@ def status() -> str:
     return _load()
 
 
+def share(callers: int) -> None:
+    """From now on each of so many threads that call the primitives at once has an equal share of the cores."""
+    if ready():
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        _library[0].limit_threads(max(cores // callers, 1))
+
+
+_library: list[ctypes.CDLL] = []
+
+
 @functools.cache
 def _load() -> str:
     if os.environ.get("RETROJAX_NATIVE", "1") == "0":
@@ -38,6 +48,7 @@ def _load() -> str:
         return "no C compiler (cc, gcc or clang) on PATH"
     try:
         library = ctypes.CDLL(str(_compiled(compiler)))
+        _library.append(library)
         for target in TARGETS:
             jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, target)), platform="cpu")
     except (OSError, subprocess.SubprocessError, AttributeError, RuntimeError) as error:

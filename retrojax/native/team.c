@@ -18,7 +18,8 @@ static struct {
   Part *run;
   void *job;
   int parts, threads;
-} team = {.next = CLOSED, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+  _Atomic int most;  // threads that a loop may have
+} team = {.most = MOST_THREADS, .next = CLOSED, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;  // one loop at a time; a second caller works alone
@@ -79,12 +80,14 @@ static void start(void) {
 
 int threads(void) {
   pthread_once(&once, start);
-  return team.threads;
+  int most = atomic_load(&team.most);
+  return most < team.threads ? most : team.threads;
 }
 
+void limit_threads(int most) { atomic_store(&team.most, most < 1 ? 1 : most); }
+
 void in_parts(Part *run, void *job, int parts) {
-  pthread_once(&once, start);
-  if (parts == 1 || team.threads == 1 || pthread_mutex_trylock(&busy)) {
+  if (parts == 1 || threads() == 1 || pthread_mutex_trylock(&busy)) {
     for (int part = 0; part < parts; part++) run(job, part, parts);
     return;
   }

@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from retrojax.engine.assemble import SMALLEST, Wiring, check_delays
+from retrojax.engine.lazy.cut import Cut, placed, state_axes, tissue_axes
 from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
 from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
-from retrojax.engine.lazy.wiring import FREE, Blocks, lay_out, spread
+from retrojax.engine.lazy.wiring import FREE, Blocks, lay_out_parts, spread
 from retrojax.engine.model import Clocks, Model
 from retrojax.engine.near import resting_cis
 from retrojax.engine.reactions import no_pending
@@ -51,6 +52,7 @@ class Options(NamedTuple):
     - `ring`: spikes a neuron remembers; None chooses.
     - `spare`: free slots kept for growth, as a share of an axon's synapses.
     - `tile`: synapses replayed together.
+    - `devices`: among which the network is cut (`cut`).
     """
 
     slot: int = 32
@@ -59,6 +61,7 @@ class Options(NamedTuple):
     ring: int | None = None
     spare: float = 0.0
     tile: int = 1024
+    devices: int = 1
 
 
 DEFAULT = Options()
@@ -126,10 +129,13 @@ def build_lazy(
     if any(m.cis is not None for m in model.messengers) and (space is None or space.distance is None):
         raise InputError("space.distance", None, "a distance, where a messenger has a direct way to its own bouton",
                          "give the distance of a spine from its bouton [um]")
+    cut = plan_cut(wiring, times, options.devices)
     layout, axons = plan_layout(model.synapse), wiring.neurons + wiring.sources
-    blocks = lay_out(wiring.pre, wiring.post, axons, options.slot, options.spare)
-    fixed = lay_out(wiring.fixed_pre, wiring.fixed_post, axons, options.slot) if wiring.fixed_pre.size else None
-    owned = [np.diff(one.first) for one in (blocks, fixed) if one is not None]
+    blocks = lay_out_parts(wiring.pre, wiring.post, axons, options.slot, options.spare, options.devices)
+    fixed = None
+    if wiring.fixed_pre.size:
+        fixed = lay_out_parts(wiring.fixed_pre, wiring.fixed_post, axons, options.slot, 0, options.devices)
+    owned = [np.diff(one.first.reshape(options.devices, -1)).max(axis=0) for one in (blocks, fixed) if one is not None]
     capacity = plan_capacity(model.synapse, float(model.dt), times, owned, options)
     input_scale, most_input = _input_scale(wiring, largest_strength, headroom)
     voxels, scales = _voxels(space, blocks)
@@ -139,8 +145,9 @@ def build_lazy(
         input_scale=jnp.asarray(input_scale, float), most_input=jnp.asarray(most_input, jnp.int32),
         deposit_scale=scales, grid=None if space is None else space.grid,
         near_distance=0.0 if space is None or space.distance is None else float(space.distance), layout=layout,
-        capacity=capacity, pairs=None if space is None else _pairs(space, blocks))
-    return tissue, initial_state(model, tissue, times, [] if space is None else space.near_steps, axons, seed)
+        capacity=capacity, cut=cut, pairs=None if space is None else _pairs(space, blocks, options.devices))
+    state = initial_state(model, tissue, times, [] if space is None else space.near_steps, axons, seed)
+    return placed(tissue, tissue_axes(tissue), tissue), placed(tissue, state_axes(state), state)
 
 
 def check_parts(synapse: Synapse) -> None:
@@ -190,8 +197,11 @@ def initial_state(
 ) -> LazyState:
     """The resting network at t = 0."""
     blocks, slot = tissue.plastic.post.shape
-    neurons = axons - model.drive.sources
+    neurons, devices, cells_at_rest = axons - model.drive.sources, 1, model.neurons.init(axons - model.drive.sources)
     zero = jnp.zeros((), jnp.int32)
+    if tissue.cut is not None:
+        devices, members = tissue.cut.devices, tissue.cut.members().ravel()
+        neurons, cells_at_rest = members.size, jax.tree.map(lambda x: x[members], cells_at_rest)
     fields: tuple[Field, ...] = ()
     release: list[np.ndarray] = []
     cis: list[jax.Array] = []
@@ -210,15 +220,16 @@ def initial_state(
     state = LazyState(
         cells=cells, calm=calm,
         hot=jnp.zeros((blocks, len(tissue.layout.sparse), slot), bool),
-        touched=jnp.zeros(axons, jnp.int32), arrived=jnp.zeros(axons, jnp.int32),
-        pre=jnp.zeros((len(pre_taus(model.synapse)), axons)),
-        arrivals=jnp.zeros((axons, tissue.capacity.landings + 1), jnp.int32),
-        post=jnp.zeros((len(post_taus(model.synapse)), neurons)), neurons=model.neurons.init(neurons),
+        touched=jnp.zeros(devices * axons, jnp.int32), arrived=jnp.zeros(devices * axons, jnp.int32),
+        pre=jnp.zeros((len(pre_taus(model.synapse)), devices * axons)),
+        arrivals=jnp.zeros((devices * axons, tissue.capacity.landings + 1), jnp.int32),
+        post=jnp.zeros((len(post_taus(model.synapse)), neurons)), neurons=cells_at_rest,
         marks=jnp.zeros((blocks, slot), jnp.uint8), fired=jnp.zeros(neurons, jnp.uint32),
         ring=jnp.full((neurons, tissue.capacity.ring), LONG_AGO, jnp.int32),
         ring_post=jnp.zeros((len(tissue.layout.post_read), neurons, tissue.capacity.ring)),
         history=jnp.zeros((times.history, axons), jnp.uint32),
-        waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32), synced=zero,
+        waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32),
+        synced=zero if tissue.cut is None else jnp.zeros(devices, jnp.int32),
         fields=fields,
         emitted=tuple(jnp.broadcast_to(jnp.asarray(rate, float), (steps if tissue.space[1].near is not None else 0,
                                                                   blocks, slot))
@@ -265,10 +276,27 @@ def _input_scale(wiring: Wiring, largest_strength: float | int, headroom: float 
     return scale, (2**31 - 1) // max(int(count.max(initial=1)), 1)
 
 
-def _pairs(space: Space, blocks: Blocks) -> Pairs | None:
-    """Close neighbours by slot."""
+def plan_cut(wiring: Wiring, times: Times, devices: int) -> Cut | None:
+    """How the network is cut; None on one device.
+
+    **Raises** `InputError` for less than one device, or more than neurons.
+    """
+    if not 1 <= devices <= wiring.neurons:
+        raise InputError("devices", devices, f"1 to {wiring.neurons}, the neurons", "use as many as there are")
+    own = (wiring.pre < wiring.neurons).any() or (wiring.fixed_pre < wiring.neurons).any() or times.backward > 0
+    return Cut(devices, wiring.neurons, bool(own)) if devices > 1 else None
+
+
+def _pairs(space: Space, blocks: Blocks, devices: int) -> Pairs | None:
+    """Close neighbours by slot.
+
+    **Raises** `InputError` where the network is cut: neighbours may be in different parts.
+    """
     if space.pairs is None or space.distance is None:
         return None
+    if devices > 1:
+        raise InputError("devices", devices, "1 with a list of close neighbours",
+                         "run it on one, or leave the near field to the own spine")
     live = np.flatnonzero(blocks.post.ravel() != FREE)
     slot = np.zeros(live.size, np.int64)
     slot[blocks.index.ravel()[live]] = live

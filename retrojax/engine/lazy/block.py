@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from retrojax import native
+from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.collect import Batch, Moment, collect, waiting_blocks
 from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
 from retrojax.engine.lazy.replay import Outcome, post_taus, replay
@@ -60,7 +61,7 @@ def run_block(
     state, short = note(state, times, heard, seen, tissue.layout.post_read)
     early = short & ~flush
     bits = packed(spiked) if times.backward else state.fired & jnp.uint32(0xFFFFFF)
-    state, pending, waiting = send(tissue, state, times, bits, outside)
+    state, pending, waiting = send(tissue, state, times, cut.told(tissue.cut, bits), outside)
     state, passes = touch(model, tissue, state, times, seen, pending, waiting, flush | short)
     arriving = deliver_fixed(tissue, state.waiting, pending, state.step, times, plan.fixed)
     state = eqx.tree_at(lambda s: s.waiting, state, arriving)
@@ -77,7 +78,10 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
     here = (state.step // times.block) % times.ahead
     taus, size = post_taus(model.synapse), state.fired.size
     # a backward delay is at least a block, so what is heard in this one was fired before it
-    late = _arriving(state.history, state.step, times, times.backward)[:size] if times.backward else None
+    late = None
+    if times.backward:
+        neurons = tissue.cut.neurons if tissue.cut else size
+        late = cut.own(tissue.cut, _arriving(state.history, state.step, times, times.backward)[:neurons])
 
     def one(carry, number):
         neurons, post = carry

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from retrojax import native
 from retrojax.engine.field_step import FieldPlan, emit, overdue, sense, slow_change
+from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels, used_channels
 from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
@@ -173,12 +174,12 @@ def _spread(
     model: Model, tissue: LazyTissue, state: LazyState, which: int, plan: FieldPlan, total, molecules, most
 ) -> LazyState:
     """Deposit, diffusion, the spines' own history and their direct way."""
-    scale, (grid, voxels) = tissue.deposit_scale[which], tissue.space
+    scale, (grid, voxels), total = tissue.deposit_scale[which], tissue.space, cut.summed(tissue.cut, total)
     volume = MOLECULES_PER_NM_UM3 * grid.voxel_volume
     messenger, cis = model.messengers[which], state.cis[which]
     source = released(messenger, from_fixed(total, scale)).reshape(grid.shape) / (volume * plan.elapsed)
     pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound), source)
-    overflow = jnp.any(total < 0) | (most * scale > 2.0**31)
+    overflow = jnp.any(total < 0) | (cut.largest(tissue.cut, most) * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
@@ -208,9 +209,10 @@ def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:
     if voxels.near is None:  # boutons of one voxel see the same, so counting them per voxel will do
         count, conc = voxels.crowd, (jnp.maximum(field, 0.0) / room(messenger)).reshape(-1)
         most = jnp.where(count > 0, conc, 0.0)
-        total = conc * count
+        total, number, most = jnp.sum(conc * count), jnp.sum(count), jnp.max(most)
     else:
-        count = tissue.plastic.post >= 0
-        most = total = jnp.where(count, conc, 0.0)  # one array: a sum and a maximum do not share a pass
-    mean = jnp.sum(total) / jnp.maximum(jnp.sum(count), 1)
-    return jnp.stack([jnp.mean(field) / messenger.volume_fraction, mean, jnp.max(most)])
+        live = tissue.plastic.post >= 0
+        conc = jnp.where(live, conc, 0.0)  # one array: a sum and a maximum do not share a pass
+        total, number = (cut.summed(tissue.cut, jnp.sum(x)) for x in (conc, live))
+        most = cut.largest(tissue.cut, jnp.max(conc))
+    return jnp.stack([jnp.mean(field) / messenger.volume_fraction, total / jnp.maximum(number, 1), most])

@@ -5,8 +5,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from retrojax import native
 from retrojax.engine.astrocytes import blank_calcium, note_calcium, step_astrocytes
 from retrojax.engine.field_step import FieldPlan
+from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.block import BlockPlan, outside_words, plan_block, run_block, together
 from retrojax.engine.lazy.field import field_step, slow_step
 from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
@@ -29,12 +31,28 @@ def run_chunk(
     The number of ticks is data, so every chunk runs the same compiled code and splitting a run differently cannot
     change one bit of it.
     """
+    native.share(1 if tissue.cut is None else tissue.cut.devices)
     return _run_chunk((model, tissue, ticks), state, times)
 
 
 @eqx.filter_jit(donate="all-except-first")
 def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: Times) -> tuple[LazyState, LazyRecord]:
     model, tissue, ticks = kept
+    calcium = () if state.astrocytes is None else (cut.WHOLE,)
+
+    def one(model, tissue, state):
+        state, found = _run_ticks(model, tissue, state, times, ticks)
+        passes = cut.largest(tissue.cut, found.passes)
+        return state, (found.spikes, found.levels, passes, *([] if found.calcium is None else [found.calcium]))
+
+    state, found = cut.on_each(one, model, tissue, state, (cut.along(1), cut.WHOLE, cut.WHOLE, *calcium))
+    record = LazyRecord(*found)
+    return state, record if tissue.cut is None else record._replace(spikes=tissue.cut.in_order(record.spikes))
+
+
+def _run_ticks(
+    model: Model, tissue: LazyTissue, state: LazyState, times: Times, ticks: Array
+) -> tuple[LazyState, LazyRecord]:
     plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
     blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), jnp.uint32),
                        jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32),

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, Shaped, UInt32
 
+from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.block import touch
 from retrojax.engine.lazy.state import LazyState, LazyTissue, Times
 from retrojax.engine.model import Model
@@ -16,6 +17,11 @@ def up_to_date(model: Model, tissue: LazyTissue, state: LazyState, times: Times)
 
     The pending events are those since a row was touched, so it is as if an idle block ended at the present.
     """
+    return cut.on_each(lambda m, t, s: (flushed(m, t, s, times), ()), model, tissue, state, ())[0]
+
+
+def flushed(model: Model, tissue: LazyTissue, state: LazyState, times: Times) -> LazyState:
+    """The same for one part, inside a traced function."""
     traces, neurons = state.post.shape
     seen = jnp.zeros((times.block, traces, neurons), state.post.dtype)  # no spike is delivered, so none is read
     before = eqx.tree_at(lambda s: s.step, state, state.step - times.block)

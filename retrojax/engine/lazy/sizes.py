@@ -29,10 +29,13 @@ def estimate(
     - `number`: bytes of a float.
     """
     layout, axons, messengers = plan_layout(synapse), wiring.neurons + wiring.sources, len(times.every)
-    owned = owned_blocks(wiring.pre, axons, options.slot, options.spare)
-    fixed = owned_blocks(wiring.fixed_pre, axons, options.slot)
-    capacity = plan_capacity(synapse, dt, times, [owned, fixed] if wiring.fixed_pre.size else [owned], options)
-    slots, fixed_slots = max(int(owned.sum()), 1) * options.slot, int(fixed.sum()) * options.slot
+    devices = options.devices
+    owned = _owned(wiring.pre, wiring.post, axons, options, options.spare)
+    fixed = _owned(wiring.fixed_pre, wiring.fixed_post, axons, options, 0)
+    most = [one.max(axis=0) for one in (owned, fixed)]
+    capacity = plan_capacity(synapse, dt, times, most if wiring.fixed_pre.size else most[:1], options)
+    slots, fixed_slots = (devices * max(int(one.sum(axis=1).max()), 1) * options.slot for one in (owned, fixed))
+    fixed_slots *= wiring.fixed_pre.size > 0
     return {
         "synapse rows": number * len(layout.kept) * slots,
         "synapse leaves of field steps": number * len(layout.calm) * slots,
@@ -43,16 +46,22 @@ def estimate(
         "synapse voxels": 4 * slots * (3 if near_steps else 1) * (messengers > 0),
         "release history": number * slots * sum(near_steps),
         "fixed synapses": fixed_slots * (8 + _delay_bytes(wiring.fixed_delay)) + number * wiring.fixed_weight.size,
-        "axons": axons * (4 * (4 + capacity.landings + times.history) + number * len(pre_taus(synapse))),
+        "axons": devices * axons * (4 * (4 + capacity.landings + times.history) + number * len(pre_taus(synapse))),
         "neurons": wiring.neurons * (
             capacity.ring * (4 + number * len(layout.post_read))
             + number * (NEURON_VARIABLES + len(post_taus(synapse)))),
         "input under way": 4 * times.ahead * times.block * 2 * wiring.neurons,
-        "messenger fields": (number * messengers + 4) * voxels,
+        "messenger fields": devices * (number * messengers + 4) * voxels,
         "spike record of a chunk": 4 * times.chunk * times.blocks * wiring.neurons,
         "fixed synapses' input in units": 4 * fixed_slots if wiring.fixed_weight.size > 1 else 0,
-        "one pass over rows": _pass_bytes(len(layout.kept), capacity, options.slot, number),
+        "one pass over rows": devices * _pass_bytes(len(layout.kept), capacity, options.slot, number),
     }
+
+
+def _owned(pre: np.ndarray, post: np.ndarray, axons: int, options: Options, spare: float) -> np.ndarray:
+    """Blocks that every axon needs, by device."""
+    return np.stack([owned_blocks(pre[post % options.devices == part], axons, options.slot, spare)
+                     for part in range(options.devices)])
 
 
 def _delay_bytes(delay: np.ndarray) -> int:

@@ -6,6 +6,7 @@ import equinox as eqx
 from jax import Array
 from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
 
+from retrojax.engine.lazy.cut import Cut
 from retrojax.engine.lazy.layout import Layout
 from retrojax.engine.model import Cells, Domains, Neurons
 from retrojax.space import Bound, Grid, Pairs
@@ -101,6 +102,8 @@ class LazyTissue(eqx.Module):
     - `deposit_scale`: units per molecule and messenger.
     - `pairs`: close neighbours by slot, or None where the grid alone stands for them.
     - `grid`, `near_distance` [um], `layout`, `capacity`: static. `domains`: as in `Tissue`.
+    - `cut`: static; how it is cut among devices, None if it is not. Then `first`, and what there is per slot, holds one
+      part after another, and `post` numbers the neurons of its part.
     """
 
     ids: Int[Array, " S"]
@@ -116,6 +119,7 @@ class LazyTissue(eqx.Module):
     capacity: Capacity = eqx.field(static=True)
     domains: Domains | None = None
     pairs: Pairs | None = None
+    cut: Cut | None = eqx.field(static=True, default=None)
 
     @property
     def space(self) -> tuple[Grid, Voxels]:
@@ -140,7 +144,7 @@ class LazyState(eqx.Module):
       each of them.
     - `history`: spikes of the last blocks, a bit per step, by block in turn. `waiting`: input by (block in turn, step,
       receptor, neuron).
-    - `synced`: when everything was last brought up to date.
+    - `synced`: when everything was last brought up to date; of every part where the network is cut, [P].
     - `fields`, `emitted`, `cis`, `pending`, `bound`, `levels`, `tick`, `cursor`, `lap`, `key`, `errors`, `astrocytes`:
       as in `NetworkState`.
     - `step`, `epoch`: the present.
@@ -149,10 +153,10 @@ class LazyState(eqx.Module):
     cells: Float[Array, "B C slot"]
     calm: tuple[Float[Array, "B slot"], ...]
     hot: Bool[Array, "B J slot"]
-    touched: Int[Array, " A"]
-    arrived: Int[Array, " A"]
-    pre: Float[Array, "P A"]
-    arrivals: Int[Array, "A F1"]
+    touched: Int[Array, " PA"]
+    arrived: Int[Array, " PA"]
+    pre: Float[Array, "T PA"]
+    arrivals: Int[Array, "PA F1"]
     post: Float[Array, "Q N"]
     neurons: Neurons
     marks: UInt8[Array, "B slot"]
@@ -161,7 +165,7 @@ class LazyState(eqx.Module):
     ring_post: Float[Array, "R N K"]
     history: UInt32[Array, "H A"]
     waiting: Int[Array, "D L 2 N"]
-    synced: Int[Array, ""]
+    synced: Int[Array, "..."]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
     cis: tuple[Float[Array, "_ _"], ...]

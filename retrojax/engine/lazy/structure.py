@@ -54,6 +54,12 @@ class Slots(eqx.Module):
     count: Int[Array, ""]
 
 
+def _check_whole(tissue: LazyTissue) -> None:
+    """**Raises** `InputError` for a network that is cut among devices."""
+    if tissue.cut is not None:
+        raise InputError("devices", tissue.cut.devices, "1 where synapses come and go", "build the network on one")
+
+
 def prune(
     model: Model, tissue: LazyTissue, state: LazyState, ids: Int[np.ndarray, " n"]
 ) -> tuple[LazyTissue, LazyState]:
@@ -62,8 +68,9 @@ def prune(
     Their slots are free and at rest from now on, their parameters keep their places until a new synapse takes them.
     Input already under way arrives; what a spine made since its last field step is lost with it.
 
-    **Raises** `InputError` naming the first id that is not alive.
+    **Raises** `InputError` naming the first id that is not alive, or for a network that is cut among devices.
     """
+    _check_whole(tissue)
     ids = np.unique(np.asarray(ids, np.int64))
     place, held = alive(tissue)
     order = np.argsort(held)
@@ -93,8 +100,10 @@ def grow(
     the new number of synapses of a neuron is caught as before.
 
     **Raises** `InputError` naming the first synapse with an id that is taken, an end that does not exist, a delay that
-    the rings do not reach, or a position outside the grid; what is missing; or `pairs`, whose list is fixed.
+    the rings do not reach, or a position outside the grid; what is missing; `pairs`, whose list is fixed; or a network
+    that is cut among devices.
     """
+    _check_whole(tissue)
     if tissue.pairs is not None:
         raise InputError("pairs", f"{tissue.pairs.spine.size} close neighbours, found when the network was built",
                          "a network without them", "build it with grid.near_field: own")

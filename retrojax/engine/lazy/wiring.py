@@ -45,9 +45,7 @@ def lay_out(
 
     **Raises** `InputError` naming the first synapse whose axon does not exist.
     """
-    wrong = np.flatnonzero((pre < 0) | (pre >= axons))
-    if wrong.size:
-        raise InputError(f"pre[{wrong[0]}]", int(pre[wrong[0]]), f"0 to {axons - 1}", "number axons from 0")
+    check_axons(pre, axons)
     counts, owned = np.bincount(pre, minlength=axons), owned_blocks(pre, axons, slot, spare)
     first = np.concatenate([[0], np.cumsum(owned)])
     blocks = max(int(first[-1]), 1)  # arrays without an element are a nuisance on every device
@@ -59,6 +57,35 @@ def lay_out(
     owner = np.zeros(blocks, np.int32)
     owner[: first[-1]] = np.repeat(np.arange(axons), owned)
     return Blocks(first.astype(np.int32), owner, target.reshape(blocks, slot), index.reshape(blocks, slot))
+
+
+def lay_out_parts(
+    pre: Int[np.ndarray, " S"], post: Int[np.ndarray, " S"], axons: int, slot: int, spare: float | int, parts: int
+) -> Blocks:
+    """The same cut into parts by target (`cut`), one after another: neuron i is number i // parts of part i % parts.
+
+    Every part has blocks of its own for every axon and its own `first`, [A + 1]; the shorter ones are padded with
+    blocks that no axon owns.
+    """
+    check_axons(pre, axons)
+    found = []
+    for part in range(parts):
+        mine = np.flatnonzero(post % parts == part)
+        one = lay_out(pre[mine], post[mine] // parts, axons, slot, spare)
+        index = mine[one.index].astype(np.int32) if mine.size else one.index
+        found.append(dataclasses.replace(one, index=np.where(one.post == FREE, 0, index)))
+    most = max(one.owner.size for one in found)
+    padded = lambda values, fill: np.concatenate([  # noqa: E731
+        np.pad(x, [(0, most - len(x))] + [(0, 0)] * (x.ndim - 1), constant_values=fill) for x in values])
+    return Blocks(np.concatenate([one.first for one in found]), padded([one.owner for one in found], 0),
+                  padded([one.post for one in found], FREE), padded([one.index for one in found], 0))
+
+
+def check_axons(pre: Int[np.ndarray, " S"], axons: int) -> None:
+    """**Raises** `InputError` naming the first synapse whose axon does not exist."""
+    wrong = np.flatnonzero((pre < 0) | (pre >= axons))
+    if wrong.size:
+        raise InputError(f"pre[{wrong[0]}]", int(pre[wrong[0]]), f"0 to {axons - 1}", "number axons from 0")
 
 
 def owned_blocks(pre: Int[np.ndarray, " S"], axons: int, slot: int, spare: float | int = 0.0) -> Int[np.ndarray, " A"]:
