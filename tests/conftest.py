@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("retrojax", "beartype.beartype").__enter__()
 
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 7)
 """For networks that are cut among devices; everything else runs on the first."""
 
 UNOPTIMISED = {"xla_backend_optimization_level": "0"}

@@ -200,6 +200,9 @@ def _pairs(
     section = config.grid
     if section.near_field == "own":
         return None
+    if config.network.devices > 1:
+        raise InputError("network.devices", config.network.devices, "1 with grid.near_field: pairs",
+                         "use 1, or leave the near field to the own spine", file)
     if section.maps is not None or maps:
         given = {"grid.maps": section.maps, "grid.matrix": section.matrix, "grid.regions": section.regions}
         source = next((name for name, value in given.items() if value), "astrocytes.uptake")

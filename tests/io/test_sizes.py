@@ -27,14 +27,16 @@ def file():
     return Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
-@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"]])
+@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"], ["network.devices=3"]])
 def test_the_estimate_is_what_gets_allocated(file, keys):
     config = load_config(file, ["grid.spacing=8 um", *keys])
     simulation = build(config, file)
     expected = simulation.plan.sizes.arrays
-    held = jax.tree.leaves(eqx.filter((simulation.tissue, simulation.state, simulation.model.weight,
-                                       simulation.model.fixed_weight), eqx.is_array))
-    actual = sum(leaf.nbytes for leaf in held if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+    held = jax.tree.leaves(eqx.filter((simulation.tissue, simulation.state), eqx.is_array))
+    actual = sum(shard.data.nbytes for leaf in held for shard in leaf.addressable_shards
+                 if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+    weights = simulation.model.weight.nbytes + simulation.model.fixed_weight.nbytes
+    actual += config.network.devices * weights  # where a chunk runs
     counted = sum(size for name, size in expected.items() if name not in WORKING)
     assert counted == pytest.approx(actual, rel=0.03)
 

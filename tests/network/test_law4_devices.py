@@ -1,4 +1,4 @@
-"""Law 4: a network cut among devices does what it does on one. Four devices are the CPU's, see `conftest`."""
+"""Law 4: a network cut among devices does what it does on one. Its devices are the CPU's, see `conftest`."""
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +103,7 @@ def test_every_neuron_has_one_place(devices, neurons):
 
 def test_what_cannot_be_cut_is_refused(case):
     kind, drawn, _, _ = case
-    for devices, field in ((0, "1 to 60"), (NEURONS + 1, "1 to 60"), (5, "1 to 4, as this process has")):
+    for devices, field in ((0, "1 to 60"), (NEURONS + 1, "1 to 60"), (8, "1 to 7, as this process has")):
         with pytest.raises(InputError, match=f"devices.*{devices}.*{field}"):
             built(kind, drawn, devices=devices)
     assert len(mesh(3).devices) == 3

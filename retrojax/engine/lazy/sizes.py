@@ -39,13 +39,13 @@ def estimate(
     return {
         "synapse rows": number * len(layout.kept) * slots,
         "synapse leaves of field steps": number * len(layout.calm) * slots,
-        "synapse targets and index": 8 * slots + 4 * slots // options.slot + 4 * wiring.ids.size,
+        "synapse targets and index": 8 * slots + 4 * slots // options.slot + devices * 4 * wiring.ids.size,
         "synapse marks": slots * (1 + len(layout.sparse)),
         "synapse delays": _delay_bytes(wiring.delay) * slots,
-        "synapse weights": number * wiring.weight.size if wiring.weight.ndim else 0,
+        "synapse weights": devices * number * wiring.weight.size if wiring.weight.ndim else 0,
         "synapse voxels": 4 * slots * (3 if near_steps else 1) * (messengers > 0),
         "release history": number * slots * sum(near_steps),
-        "fixed synapses": fixed_slots * (8 + _delay_bytes(wiring.fixed_delay)) + number * wiring.fixed_weight.size,
+        "fixed synapses": fixed_slots * (8 + _delay_bytes(wiring.fixed_delay)) + devices * number * wiring.fixed_weight.size,
         "axons": devices * axons * (4 * (4 + capacity.landings + times.history) + number * len(pre_taus(synapse))),
         "neurons": wiring.neurons * (
             capacity.ring * (4 + number * len(layout.post_read))
@@ -58,7 +58,7 @@ def estimate(
     }
 
 
-def _owned(pre: np.ndarray, post: np.ndarray, axons: int, options: Options, spare: float) -> np.ndarray:
+def _owned(pre: np.ndarray, post: np.ndarray, axons: int, options: Options, spare: float | int) -> np.ndarray:
     """Blocks that every axon needs, by device."""
     return np.stack([owned_blocks(pre[post % options.devices == part], axons, options.slot, spare)
                      for part in range(options.devices)])
