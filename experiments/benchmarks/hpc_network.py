@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Int, UInt32
 from peers import hpc_specification as spec
 
 from retrojax.engine.assemble import Wiring
@@ -17,10 +18,24 @@ from retrojax.errors import InputError
 from retrojax.parts import AlphaLIF, ConstantRelease, PowerLawSTDP, SilentSpine
 from retrojax.parts.background import PoissonBackground
 from retrojax.parts.drive import Replay
+from retrojax.types import SeedKey
 
 TICK_MS, CHUNK_MS = 2 * spec.DELAY_MS, 300.0
 STRONGEST = 10.0
 """Most that all plastic weights of a cell together may grow, for the fixed-point sum of its input."""
+
+
+class Delayed(PoissonBackground):
+    """Outside input that takes as long as a spike between cells: in NEST generators connect with that delay.
+
+    When the first volley comes, and how large it is, depends on it.
+    """
+
+    def counts(
+        self, plan: UInt32[Array, "K _"], cursor: Int[Array, ""], key: SeedKey, neurons: int
+    ) -> Int[Array, " N"]:
+        """None in the steps of the first delay; a run does not last a lap, so the cursor tells them."""
+        return super().counts(plan, cursor, key, neurons) * (cursor >= round(spec.DELAY_MS / spec.DT_MS))
 
 
 @dataclasses.dataclass
@@ -63,15 +78,15 @@ def _degrees(axons: Axons) -> np.ndarray:
     return degree
 
 
-def build(scale: float, seed: int, options: Options) -> tuple[Network, LazyState]:
-    """The network, and its state at the start.
+def build(scale: float, seed: int, options: Options, heard: float = 1.0) -> tuple[Network, LazyState]:
+    """The network, and its state at the start; a cell hears `heard` times as many others as in the benchmark.
 
     **Raises** `InputError` for a scale that leaves a cell nobody to listen to.
     """
     excitatory, inhibitory = spec.cells(scale)
     if inhibitory < 2:
         raise InputError("scale", scale, f"at least {2 / spec.INHIBITORY:.3g}, two inhibitory cells", "raise it")
-    wiring = _wiring(excitatory, inhibitory, np.random.default_rng(seed))
+    wiring = _wiring(excitatory, inhibitory, spec.sources(heard), np.random.default_rng(seed))
     weight, number = spec.weight_pa(), jnp.asarray
     rule = PowerLawSTDP(spec.LAMBDA, spec.LAMBDA * spec.ALPHA, spec.MU, 1.0, spec.TAU_PLUS, spec.TAU_MINUS)
     synapse = Synapse(SilentSpine(), ConstantRelease(), (rule,), 1.0, weight, Bounds(q_max=STRONGEST * weight))
@@ -79,7 +94,7 @@ def build(scale: float, seed: int, options: Options) -> tuple[Network, LazyState
     # q is in pA, so a plastic synapse transmits q itself
     model = Model(number(spec.DT_MS), synapse, number(1.0), number(wiring.fixed_weight), number(1.0), cells,
                   Replay(np.zeros((1000, 0))), (),
-                  PoissonBackground(spec.outside_per_ms(), weight, spec.DT_MS))
+                  Delayed(spec.outside_per_ms(), weight, spec.DT_MS))
     ticks = round(CHUNK_MS / TICK_MS)
     # in NEST the delay lies in the dendrite both ways, and volleys make that matter: where pre and post fire together
     # a pairing potentiates
@@ -90,12 +105,12 @@ def build(scale: float, seed: int, options: Options) -> tuple[Network, LazyState
     return Network(model, tissue, times, excitatory), state
 
 
-def _wiring(excitatory: int, inhibitory: int, random: np.random.Generator) -> Wiring:
+def _wiring(excitatory: int, inhibitory: int, heard: tuple[int, int], random: np.random.Generator) -> Wiring:
     """Synapses of all cells, excitatory ones first, sorted by source and then by target."""
     cells, delay = excitatory + inhibitory, round(spec.DELAY_MS / spec.DT_MS)
-    plastic = _heard(0, excitatory, range(excitatory), spec.EXCITATORY, random)
-    fixed = [_heard(0, excitatory, range(excitatory, cells), spec.EXCITATORY, random),
-             _heard(excitatory, cells, range(cells), spec.INHIBITORY, random)]
+    plastic = _heard(0, excitatory, range(excitatory), heard[0], random)
+    fixed = [_heard(0, excitatory, range(excitatory, cells), heard[0], random),
+             _heard(excitatory, cells, range(cells), heard[1], random)]
     pre, post = (np.concatenate(ends) for ends in zip(*fixed, strict=True))
     weight = spec.weight_pa() * np.where(pre < excitatory, 1.0, spec.INHIBITION).astype(np.float32)
     lag = lambda count: np.full(count, delay, np.uint8)  # noqa: E731

@@ -36,6 +36,11 @@ def wright_omega(y: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(v > 0, y - v, jnp.exp(v))  # a large omega keeps its last digits this way
 
 
+def _smallest(like: PerRow) -> float:
+    """The smallest normal number of that type."""
+    return float(jnp.finfo(like.dtype).tiny)
+
+
 @jax.custom_jvp
 def michaelis_menten(concentration: PerRow, removed: PerRow, km: PerRow) -> PerRow:
     """Concentration [nM] after saturable loss.
@@ -44,10 +49,11 @@ def michaelis_menten(concentration: PerRow, removed: PerRow, km: PerRow) -> PerR
 
     - `concentration`: c_0 >= 0 [nM]. `removed`: V_max t [nM], what the saturated enzyme would take. `km`: K_m > 0 [nM].
 
-    Differentiable in all three, at c_0 = 0 too.
+    Differentiable in all three, at c_0 = 0 too. Of less than the smallest normal number times K_m nothing is left.
     """
-    there = concentration > 0
-    safe = jnp.where(there, concentration, 1.0)
+    # a ratio below that number is taken for 0 by processors that flush, and its logarithm makes the answer nan
+    there = concentration / km >= _smallest(concentration / km)
+    safe = jnp.where(there, concentration, km)
     left = km * wright_omega(jnp.log(safe / km) + (safe - removed) / km)
     return jnp.where(there, jnp.minimum(left, safe), 0.0)
 
@@ -58,7 +64,8 @@ def _michaelis_menten_jvp(primals, tangents):
     start, removed, km = primals
     left = michaelis_menten(start, removed, km)
     there = left > 0
-    exponent = jnp.where(there, jnp.log(jnp.where(there, left, 1.0) / jnp.where(there, start, 1.0)), -removed / km)
+    share = jnp.where(there, left, 1.0) / jnp.where(there, start, 1.0)
+    exponent = jnp.where(there, jnp.log(jnp.maximum(share, _smallest(share))), -removed / km)
     ratio = jnp.exp(exponent)
     d_start, d_removed, d_km = tangents
     change = ratio * (km + start) * d_start - left * d_removed - left * exponent * d_km

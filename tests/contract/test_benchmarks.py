@@ -46,6 +46,15 @@ def test_line_of_the_hpc_network():
     assert line["w_mean"] == pytest.approx(45.6096, rel=0.1) and line["bytes_per_synapse"] < 17
 
 
+@pytest.mark.repro
+def test_hpc_network_beside_nest_in_distribution():
+    pytest.importorskip("nest")
+    # a tenth of the inputs; six runs of each that do not overlap have p = 0.002, below the bound
+    done = _call("--scale", "0.05", "--duration", "60", "--seeds", "6", script=BENCHMARKS / "hpc_agreement.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "450 and 112 cells that hear 1,125, 60 ms, 6 seeds" in done.stdout
+
+
 def test_peer_that_does_not_run_a_workload_is_refused():
     done = _call("--workload", "w3", "--synapses", "1e4", "--dt", "1", "--against", "nest")
     assert done.returncode == 1 and "for w3: numba-dct, numpy, brian2" in done.stderr

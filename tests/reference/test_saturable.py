@@ -78,3 +78,18 @@ def test_split_from_transport_stays_within_one_per_cent(x64):
     fine = after(400)
     error = [float(jnp.abs(after(n) / fine - 1).max()) for n in (int(asked), 2 * int(asked))]
     assert error[0] < 0.01 and error[1] < error[0] / 2.5, error
+
+
+def test_the_far_tail_of_a_field_is_a_number():
+    """Single precision: far from every source concentrations fall to the end of the range, where c/K_m is no longer a
+    normal number though c is."""
+    start = jnp.asarray(np.geomspace(1e-40, 1e-30, 201), jnp.float32)
+    left = np.asarray(jax.jit(michaelis_menten)(start, jnp.float32(3.0), jnp.float32(10.0)))
+    assert np.isfinite(left).all() and (left <= np.asarray(start)).all()
+    seen = np.asarray(start) > 2e-37
+    np.testing.assert_allclose(left[seen], np.asarray(start)[seen] * np.exp(-0.3), rtol=2e-5)
+    slopes = jax.vmap(jax.jacfwd(lambda p: michaelis_menten(p[0], p[1], p[2])))
+    # the last: what is left is a normal number, its share of what there was is not
+    for c, removed in ((start, 3.0), (jnp.full(1, 1e4, jnp.float32), 1e4 + 900.0)):
+        found = slopes(jnp.stack([c, jnp.full(c.shape, removed, c.dtype), jnp.full(c.shape, 10.0, c.dtype)], axis=1))
+        assert np.isfinite(np.asarray(found)).all()

@@ -32,10 +32,11 @@ def build(given):
         "tau_plus": spec.TAU_PLUS})
     outside = nest.Create("poisson_generator", params={"rate": 1e3 * spec.outside_per_ms()})
     nest.Connect(outside, excitatory + inhibitory, syn_spec={"synapse_model": "excites"})
-    for source, target, model, heard in (
-            (excitatory, excitatory, "plastic", spec.EXCITATORY), (excitatory, inhibitory, "excites", spec.EXCITATORY),
-            (inhibitory, excitatory + inhibitory, "inhibits", spec.INHIBITORY)):
-        nest.Connect(source, target, {"rule": "fixed_indegree", "indegree": heard, "allow_autapses": False,
+    heard = spec.sources(given.heard)
+    for source, target, model, number in (
+            (excitatory, excitatory, "plastic", heard[0]), (excitatory, inhibitory, "excites", heard[0]),
+            (inhibitory, excitatory + inhibitory, "inhibits", heard[1])):
+        nest.Connect(source, target, {"rule": "fixed_indegree", "indegree": number, "allow_autapses": False,
                                       "allow_multapses": True}, {"synapse_model": model})
     return excitatory
 
@@ -46,6 +47,9 @@ def prepare(given):
 
     def run():
         excitatory = build(given)
+        recorder = nest.Create("spike_recorder") if given.recorded else None
+        if recorder is not None:
+            nest.Connect(nest.NodeCollection(list(range(1, sum(spec.cells(given.scale)) + 1))), recorder)
         nest.Prepare()
         nest.Run(given.warm_up)
         begin = time.perf_counter()
@@ -54,7 +58,10 @@ def prepare(given):
         spikes = nest.local_spike_counter  # of the last call alone
         nest.Cleanup()
         weight = np.asarray(nest.GetConnections(excitatory[:SAMPLED], synapse_model="plastic").weight)
-        return spec.outcome(wall, spikes, given.scale, given.duration, weight)
+        found = spec.outcome(wall, spikes, given, weight)
+        return found if recorder is None else found | spec.activity(
+            recorder.events["senders"] - 1, np.round(recorder.events["times"] / spec.DT_MS).astype(int) - 1,
+            round((given.warm_up + given.duration) / spec.DT_MS), given.scale)
 
     return run
 

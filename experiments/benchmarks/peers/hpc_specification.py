@@ -3,8 +3,8 @@
 A balanced network of 9,000 excitatory and 2,250 inhibitory cells per unit of scale (Morrison, Aertsen & Diesmann 2007,
 Neural Comput 19:1437). Every cell hears 9,000 excitatory and 2,250 inhibitory cells whatever the scale, drawn with
 replacement and never itself; synapses between excitatory cells are plastic. Currents are alpha functions, transmission
-takes 1.5 ms, and every cell has a Poisson input of its own. Potentials start Gaussian, where the original starts all
-alike unless told otherwise.
+takes 1.5 ms, and every cell has a Poisson input of its own, which starts to arrive after as long. Potentials start
+Gaussian, where the original starts all alike unless told otherwise.
 
 Scales below 10 are for the cost of a step: few cells share so much input that activity becomes synchronous in time.
 """
@@ -50,6 +50,11 @@ def cells(scale: float) -> tuple[int, int]:
     return int(EXCITATORY * scale), int(INHIBITORY * scale)
 
 
+def sources(heard: float = 1.0) -> tuple[int, int]:
+    """Excitatory and inhibitory cells that a cell hears; `heard` is 1 in the benchmark."""
+    return round(EXCITATORY * heard), round(INHIBITORY * heard)
+
+
 def potentials(scale: float, seed: int) -> np.ndarray:
     """Potentials of all cells at the start [mV], [N]."""
     return np.random.default_rng((seed, 1)).normal(V_MEAN, V_SD, sum(cells(scale)))
@@ -63,12 +68,36 @@ def arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=51.0, help="biological time before the one measured [ms]")
     parser.add_argument("--duration", type=float, default=249.0, help="biological time measured [ms]")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--heard", type=float, default=1.0, help="cells heard, relative to the benchmark's 11,250")
+    parser.add_argument("--recorded", action="store_true", help="say what `activity` finds, from the start on")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
-def outcome(wall_s: float, spikes: int, scale: float, duration: float, weight: np.ndarray) -> dict[str, float]:
+def activity(cell: np.ndarray, step: np.ndarray, steps: int, scale: float) -> dict[str, float]:
+    """What the spikes of a run of `steps` steps are like; cells and steps are numbered from 0.
+
+    Rates of either kind of cell; mean variation of intervals over cells that have three or more, nan if none has;
+    spikes per cell in the first 12 ms, in which volleys begin; standard deviation over bins of 1 ms of the spikes per
+    cell.
+    """
+    excitatory, inhibitory = cells(scale)
+    order = np.lexsort((step, cell))
+    cell, step, seconds = cell[order], step[order], steps * DT_MS * 1e-3
+    own, gap = cell[1:][cell[1:] == cell[:-1]], np.diff(step)[cell[1:] == cell[:-1]]
+    count, total, squared = (np.bincount(own, x, sum(cells(scale))) for x in (None, gap, gap.astype(float) ** 2))
+    many = count >= 3
+    mean = total[many] / count[many]
+    spread = np.sqrt(np.maximum(squared[many] / count[many] - mean**2, 0.0))
+    cv = float((spread / mean).mean()) if many.any() else float("nan")
+    bins = np.bincount(step // round(1 / DT_MS), minlength=round(steps * DT_MS)) / sum(cells(scale))
+    return {"rate_ex_hz": (cell < excitatory).sum() / excitatory / seconds,
+            "rate_in_hz": (cell >= excitatory).sum() / inhibitory / seconds, "cv": cv,
+            "first_12_ms": float(bins[:12].sum()), "bin_std": float(bins.std())}
+
+
+def outcome(wall_s: float, spikes: int, given: argparse.Namespace, weight: np.ndarray) -> dict[str, float]:
     """Record of one run; `weight` [pA] as synapses last sent it. A cell has as many targets, on average, as sources."""
-    return {"sim_wall_s": wall_s, "events": spikes * (EXCITATORY + INHIBITORY),
-            "rate_hz": spikes / sum(cells(scale)) / duration * 1e3, "w_mean": float(weight.mean(dtype=np.float64)),
-            "w_std": float(weight.std(dtype=np.float64))}
+    return {"sim_wall_s": wall_s, "events": spikes * sum(sources(given.heard)),
+            "rate_hz": spikes / sum(cells(given.scale)) / given.duration * 1e3,
+            "w_mean": float(weight.mean(dtype=np.float64)), "w_std": float(weight.std(dtype=np.float64))}
