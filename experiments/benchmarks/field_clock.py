@@ -43,17 +43,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median counts")
     parser.add_argument("--rate", type=float, nargs="+", default=[0.0, 10.0], help="of the sources [Hz]; a line each")
     parser.add_argument("--each", action="store_true", help="every messenger by itself, too")
+    parser.add_argument("--devices", type=int, default=1, help="among which the network is cut; on a CPU, cores")
     return parser.parse_args()
 
 
-def network(synapses: int, voxels: int, rate_hz: float) -> tuple[Any, Any, Any, Any]:
+def network(synapses: int, voxels: int, rate_hz: float, devices: int) -> tuple[Any, Any, Any, Any]:
     """Model, tissue, state and times; calcium and syntheses start at random values."""
     import equinox as eqx
     import jax.numpy as jnp
     import numpy as np
 
     from retrojax.engine.assemble import Wiring
-    from retrojax.engine.lazy.assemble import Space, build_lazy, plan_times
+    from retrojax.engine.lazy.assemble import DEFAULT, Space, build_lazy, plan_times
     from retrojax.engine.model import Clocks, Messenger, Model
     from retrojax.engine.rows import Synapse
     from retrojax.io.parts import make_synthesis
@@ -96,7 +97,7 @@ def network(synapses: int, voxels: int, rate_hz: float) -> tuple[Any, Any, Any, 
     space = Space(grid, spines, boutons, DISTANCE, most, near)
     second = round(1e3 / MESSENGERS["NO"])
     times = plan_times(wiring, Clocks(round(MESSENGERS["NO"] / DT), every, second, second))
-    tissue, state = build_lazy(model, wiring, times, space, 6.0, 16.0, 1)
+    tissue, state = build_lazy(model, wiring, times, space, 6.0, 16.0, 1, DEFAULT._replace(devices=devices))
     cells = random.uniform(0.1, 0.9, state.cells.shape)
     return model, tissue, eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float)), times
 
@@ -108,7 +109,7 @@ def measure(given: argparse.Namespace, rate_hz: float) -> dict[str, Any]:
 
     from retrojax.engine.lazy.network import run_chunk
 
-    model, tissue, state, times = network(given.synapses, given.voxels, rate_hz)
+    model, tissue, state, times = network(given.synapses, given.voxels, rate_hz, given.devices)
     transport_s, transport_cpu_s = transport_alone(model, tissue, state, times, given)
     fired = 0
 
@@ -182,6 +183,9 @@ def main() -> None:
 
     import retrojax
 
+    if given.devices > 1:
+        os.environ.setdefault("NPROC", "1")  # a thread for each
+        jax.config.update("jax_num_cpu_devices", given.devices)
     for rate_hz in given.rate:
         print(json.dumps({"name": "field_clock", "version": retrojax.__version__, "jax": jax.__version__,
                           "device": jax.devices()[0].device_kind, "devices": jax.device_count(), "cpus": os.cpu_count(),

@@ -16,6 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+EACH = 100_000
+"""Synapses for which a core more pays: a chunk on several takes some ms to start and to end."""
+
 PEERS = ("numba", "numba-lazy", "numba-dct", "numpy", "brian2", "nest")
 
 
@@ -37,7 +40,8 @@ def arguments() -> argparse.Namespace:
                         "small kernel costs more than it does, and the engine's data movement has threads of its own")
     parser.add_argument("--slot", type=count, help="synapses per block; the engine's default if not given")
     parser.add_argument("--lanes", type=count, help="synapses per pass; the engine's default if not given")
-    parser.add_argument("--devices", type=count, default=1, help="among which the network is cut; on a CPU, cores")
+    parser.add_argument("--devices", type=count, help="among which the network is cut; if not given, one GPU, or the "
+                        f"cores of this process, as far as each gets {EACH:,} synapses")
     return parser.parse_args()
 
 
@@ -68,8 +72,9 @@ def main() -> None:
     import retrojax
 
     import_s = time.perf_counter() - start
-    if given.devices > 1:
-        jax.config.update("jax_num_cpu_devices", given.devices)
+    cores = given.devices or max(min(len(os.sched_getaffinity(0)), given.synapses // EACH), 1)
+    jax.config.update("jax_num_cpu_devices", cores)
+    given.devices = given.devices or (cores if jax.default_backend() == "cpu" else 1)
     if given.cache:
         jax.config.update("jax_compilation_cache_dir", given.cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -80,7 +85,7 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     print(json.dumps({
         "name": f"network_{given.workload}", "version": retrojax.__version__, "jax": jax.__version__,
-        "device": jax.devices()[0].device_kind, "devices": jax.device_count(), "import_s": import_s,
+        "device": jax.devices()[0].device_kind, "devices": given.devices, "import_s": import_s,
         "xla_threads": int(os.environ["NPROC"]), **record}))
 
 

@@ -26,7 +26,7 @@ class Network(Section):
     plastic_edges: list[str] | None = Field(None, description="edge populations that may be plastic; all by default")
     schedule: Literal["auto", "lazy", "clocked"] = Field(
         "auto", description="lazy: a synapse when spikes reach it; clocked: all, every dt; auto: lazy if parts allow")
-    devices: int = Field(1, ge=1, le=4096, description="how many share the network, lazy schedule only; on a CPU, cores")
+    devices: int = Field(1, ge=1, le=4096, description="how many share the network (lazy schedule); on a CPU, cores")
     input_headroom: quantity("1", 1, 1e6) = Field(16.0, description="room kept in the fixed-point input of a neuron")
 
 

@@ -45,7 +45,8 @@ def estimate(
         "synapse weights": devices * number * wiring.weight.size if wiring.weight.ndim else 0,
         "synapse voxels": 4 * slots * (3 if near_steps else 1) * (messengers > 0),
         "release history": number * slots * sum(near_steps),
-        "fixed synapses": fixed_slots * (8 + _delay_bytes(wiring.fixed_delay)) + devices * number * wiring.fixed_weight.size,
+        "fixed synapses": (fixed_slots * (8 + _delay_bytes(wiring.fixed_delay))
+                           + devices * number * wiring.fixed_weight.size),
         "axons": devices * axons * (4 * (4 + capacity.landings + times.history) + number * len(pre_taus(synapse))),
         "neurons": wiring.neurons * (
             capacity.ring * (4 + number * len(layout.post_read))
