@@ -16,7 +16,7 @@ from peers import specification as spec
 
 from retrojax.engine.assemble import Wiring
 from retrojax.engine.lazy.assemble import DEFAULT, Options, Space, build_lazy, plan_times
-from retrojax.engine.lazy.cut import placed, state_axes
+from retrojax.engine.lazy.cut import everywhere, placed, state_axes
 from retrojax.engine.lazy.layout import from_channels, to_calm, to_channels
 from retrojax.engine.lazy.network import run_chunk
 from retrojax.engine.lazy.readout import up_to_date
@@ -40,8 +40,10 @@ from retrojax.space import Grid
 from retrojax.units import MOLECULES_PER_NM_UM3
 
 DELAY_MS = 1.0
-CHUNK_MS = 100.0
-"""Biological time of one compiled call [ms]; what a chunk records is summed up before the next one ends."""
+CHUNK_MS, SHORT_MS = 500.0, 100.0
+"""Biological time of one compiled call [ms], and where that would record more than `RECORD_BYTES` of spikes."""
+
+RECORD_BYTES = 2**27
 
 STRONGEST_CALCIUM = 10.0
 """Most calcium above threshold that a synapse may keep up over a field step [units of theta_d]."""
@@ -105,7 +107,7 @@ def build(
     # sources are numbered on after the neurons
     wiring = Wiring(np.arange(synapses), wires.pre + wires.neurons, wires.post, np.full(synapses, steps),
                     np.asarray(spec.JUMP), none, none, none, np.zeros(0), neurons=wires.neurons, sources=wires.neurons)
-    clocks = _clocks(workload, dt, field_ms)
+    clocks = _clocks(workload, dt, field_ms, wires.neurons)
     synapse, messengers = _synapse(workload, synapses)
     model = Model(jnp.asarray(dt), synapse, jnp.asarray(spec.JUMP, float), jnp.zeros(0), jnp.asarray(1.0),
                   DeltaLIF(spec.TAU_M, 0.0, spec.THRESHOLD, 0.0, 0.0),
@@ -113,6 +115,7 @@ def build(
     space = _space(synapses, field_ms, random) if messengers else None
     times = plan_times(wiring, clocks)
     tissue, state = build_lazy(model, wiring, times, space, 1.0, 16.0, seed, options)
+    model = everywhere(tissue, model)
     potential = jnp.asarray(random.uniform(0, spec.THRESHOLD, wires.neurons), float)
     return Network(workload, model, tissue, times, clocks.steps * dt), _started(model, tissue, state, potential)
 
@@ -127,9 +130,10 @@ def whole(ratio: float, field: str, value: float, allowed: str) -> int:
     return round(ratio)
 
 
-def _clocks(workload: str, dt: float, field_ms: float) -> Clocks:
+def _clocks(workload: str, dt: float, field_ms: float, neurons: int) -> Clocks:
     steps = whole(field_ms / dt, "field-step", field_ms, f"a multiple of dt = {dt:g} ms")
-    chunk = whole(CHUNK_MS / field_ms, "field-step", field_ms, f"{CHUNK_MS:g} ms divided by a whole number")
+    chunk_ms = CHUNK_MS if 4 * neurons * CHUNK_MS / DELAY_MS <= RECORD_BYTES else SHORT_MS
+    chunk = whole(chunk_ms / field_ms, "field-step", field_ms, f"{SHORT_MS:g} ms divided by a whole number")
     second = whole(1000 / field_ms, "field-step", field_ms, "1000 ms divided by a whole number")
     return Clocks(steps, (1,) if workload == "w3" else (), second, chunk)
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from retrojax.engine import network
 from retrojax.engine.kernel import effective_p, strength
 from retrojax.engine.lazy import network as lazy
-from retrojax.engine.lazy.cut import along, on_each
+from retrojax.engine.lazy.cut import along, everywhere, on_each
 from retrojax.engine.lazy.epoch import needs_turn, turn_epoch
 from retrojax.engine.lazy.field import unpacked
 from retrojax.engine.lazy.growth import alive
@@ -114,7 +114,7 @@ class Lazy(NamedTuple):
     def run(self, model: Model, tissue: LazyTissue, state: LazyState, ticks: int) -> tuple[LazyState, LazyRecord]:
         if needs_turn(int(state.step), self.times, ticks):
             state = turn_epoch(state, self.times)
-        return lazy.run_chunk(model, tissue, state, self.times, jnp.asarray(ticks, jnp.int32))
+        return lazy.run_chunk(everywhere(tissue, model), tissue, state, self.times, jnp.asarray(ticks, jnp.int32))
 
     def settled(self, model: Model, tissue: LazyTissue, state: LazyState) -> LazyState:
         return up_to_date(model, tissue, state, self.times)

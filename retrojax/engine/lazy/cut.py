@@ -52,7 +52,7 @@ class Cut(NamedTuple):
         numbers = np.arange(self.devices * self.each).reshape(self.each, self.devices).T
         return np.minimum(numbers, self.neurons - 1)
 
-    def in_order(self, values: Shaped[Array | np.ndarray, "... Pn"]) -> Shaped[Array | np.ndarray, "... N"]:
+    def in_order(self, values: Shaped[Array | np.ndarray, "... Pn"]) -> Any:
         """Values by part and neuron in the order of the whole network."""
         by_part = values.reshape(*values.shape[:-1], self.devices, self.each)
         return by_part.swapaxes(-1, -2).reshape(*values.shape[:-1], -1)[..., : self.neurons]
@@ -72,7 +72,7 @@ class _Share(AbstractBackground):
         return self.whole.input(plan, cursor, key, self.neurons)[self.members]
 
 
-def told(cut: Cut | None, values: Shaped[Array, " n"]) -> Shaped[Array, " N"]:
+def told(cut: Cut | None, values: Shaped[Array, " n"]) -> Any:
     """What every part says of its neurons, for all neurons; 0 where nobody needs to know."""
     if cut is None:
         return values
@@ -142,6 +142,11 @@ def placed(tissue: Any, axes: Any, values: Any) -> Any:
         return values
     where = mesh(tissue.cut.devices)
     return jax.tree.map(lambda x, spec: jax.device_put(x, NamedSharding(where, spec)), values, axes)
+
+
+def everywhere(tissue: Any, model: Model) -> Model:
+    """The model on every device of a cut network: a chunk would copy it otherwise, one array after the other."""
+    return placed(tissue, jax.tree.map(lambda _: WHOLE, model), model)
 
 
 def tissue_axes(tissue: Any) -> Any:
