@@ -14,8 +14,9 @@ from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
 from retrojax.errors import ErrorBit
 from retrojax.numerics import Draws
 from retrojax.parts.drive import AbstractDrive
+from retrojax.parts.neuron import AbstractNeuron
 from retrojax.space import from_fixed, to_fixed
-from retrojax.types import PerRow, Rows, SeedKey
+from retrojax.types import PerRow, Rows, Scalar, SeedKey
 
 BACKGROUND = 2**31 - 1
 """Branch of the key that a background draws from; no step of a drive has that number."""
@@ -95,9 +96,9 @@ def _step(
     """One dt: membranes, source spikes, then every synapse at the instant that ends the step."""
     slot = state.slot + 1
     here = slot % state.arriving.shape[0]
-    currents = from_fixed(state.arriving[here], tissue.input_scale)
-    excitation = with_background(model, outside.background, currents[0], state.cursor, state.lap, state.key)
-    neurons, spiked = model.neurons.step(state.neurons, model.dt, excitation, currents[1])
+    excitation, inhibition = received(model.neurons, state.arriving[here], tissue.input_scale)
+    excitation = with_background(model, outside.background, excitation, state.cursor, state.lap, state.key)
+    neurons, spiked = model.neurons.step(state.neurons, model.dt, excitation, inhibition)
     fired = jnp.concatenate([spiked, outside_spikes(model.drive, outside.drive, state.cursor, state.lap, state.key)])
     rows, history, sent = step_rows(model, tissue, state, slot, fired)
     arriving, overflow = _deliver(model, tissue, state.arriving.at[here].set(0), slot, fired, sent)
@@ -136,6 +137,17 @@ def plan_outside(model: Model) -> OutsidePlan:
     """The plan of a model; computed once, outside the loop over steps."""
     return OutsidePlan(model.drive.plan(model.dt), None if model.background is None
                        else model.background.plan(model.dt))
+
+
+def received(
+    neurons: AbstractNeuron, totals: Int[Array, "R N"], scale: Scalar
+) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+    """Excitation and inhibition of a step from their fixed-point sums; all of it as the first where they only add."""
+    if neurons.receptors == 1:
+        total = from_fixed(totals.sum(axis=0, dtype=totals.dtype), scale)
+        return total, jnp.zeros_like(total)
+    excitation, inhibition = from_fixed(totals, scale)
+    return excitation, inhibition
 
 
 def with_background(

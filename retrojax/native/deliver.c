@@ -7,7 +7,7 @@ typedef struct {
   const int32_t *first, *post, *units, *delay;
   const uint8_t *short_delay;  // instead of `delay`, if given
   int each_units, each_delay;
-  int64_t count, slot, neurons, turns;
+  int64_t count, slot, neurons, receptors, turns;
   int32_t start;
   int32_t *waiting;
 } Job;
@@ -26,23 +26,23 @@ static inline int64_t delay_of(const Job *j, int64_t s) {
   return j->short_delay ? j->short_delay[place] : j->delay[place];
 }
 
-// Slots `from` to `to`, at turn `turn` of the ring and their delay. A negative weight goes to the second receptor, whose
-// row follows that of the first.
+// Slots `from` to `to`, at turn `turn` of the ring and their delay. A negative weight goes to the last receptor.
 static inline void add(const Job *j, int64_t turn, int64_t from, int64_t to) {
   const int32_t *post = j->post, *units = j->units;
+  int64_t second = (j->receptors - 1) * j->neurons;  // from a neuron's excitation to its inhibition
   int64_t later = turn + delay_of(j, 0);
-  int32_t *row = j->waiting + (later >= j->turns ? later - j->turns : later) * 2 * j->neurons;
+  int32_t *row = j->waiting + (later >= j->turns ? later - j->turns : later) * j->receptors * j->neurons;
   if (j->each_units && !j->each_delay) {
-    for (int64_t s = from; s < to; s++) row[(units[s] < 0 ? j->neurons : 0) + post[s]] += units[s];
+    for (int64_t s = from; s < to; s++) row[(units[s] < 0 ? second : 0) + post[s]] += units[s];
     return;
   }
   for (int64_t s = from; s < to; s++) {
     int32_t u = units[j->each_units ? s : 0];
     if (j->each_delay) {
       later = turn + delay_of(j, s);
-      row = j->waiting + (later >= j->turns ? later - j->turns : later) * 2 * j->neurons;
+      row = j->waiting + (later >= j->turns ? later - j->turns : later) * j->receptors * j->neurons;
     }
-    row[(u < 0 ? j->neurons : 0) + post[s]] += u;
+    row[(u < 0 ? second : 0) + post[s]] += u;
   }
 }
 
@@ -67,7 +67,7 @@ XLA_FFI_Error *retrojax_deliver(XLA_FFI_CallFrame *f) {
   XLA_FFI_Buffer *units = input(f, 3), *delay = input(f, 4), *waiting = output(f, 0);
   Job j = {.pending = IN(uint32_t, 0), .first = IN(int32_t, 1), .post = IN(int32_t, 2), .units = IN(int32_t, 3),
            .delay = IN(int32_t, 4), .each_units = units->rank > 0, .each_delay = delay->rank > 0,
-           .slot = input(f, 2)->dims[1], .neurons = waiting->dims[3], .turns = waiting->dims[0] * waiting->dims[1],
+           .slot = input(f, 2)->dims[1], .neurons = waiting->dims[3], .receptors = waiting->dims[2], .turns = waiting->dims[0] * waiting->dims[1],
            .start = *IN(int32_t, 5), .waiting = OUT(int32_t, 0)};
   j.short_delay = delay->dtype == XLA_FFI_DataType_U8 ? IN(uint8_t, 4) : NULL;
   int64_t axons = input(f, 0)->dims[0], work = 0;

@@ -9,22 +9,23 @@ typedef struct {
   int32_t *waiting;
   Frame *frame;  // holds the rows, an array per channel
   int32_t most, over;
-  int64_t channels, used, neurons, turns, slot, bytes, flags;
+  int64_t channels, used, neurons, receptors, turns, slot, bytes, flags;
   int each;
 } Job;
 
-// Adds the input of `slot` synapses that share a delay: `row` holds the sums of both receptors in that step. Returns
+// Adds the input of `slot` synapses that share a delay: `row` holds the sums of that step, and those of inhibition stand
+// `second` further on. Returns
 // the largest input, by size: a free slot sends none. Without `restrict` every sum would be followed
 // by reading all of the pointers again.
 static uint32_t add_alike(int32_t *restrict row, const int32_t *restrict target, const int32_t *restrict units,
-                          int64_t slot, int32_t neurons) {
+                          int64_t slot, int32_t second) {
   uint32_t most = 0;
   for (int64_t s = 0; s < slot; s++) {
     uint32_t size = units[s] < 0 ? -(uint32_t)units[s] : (uint32_t)units[s];
     most = size > most ? size : most;
   }
   for (int64_t s = 0; s < slot; s++)  // adding the nothing of free slots to one neuron would make a chain of sums
-    if (target[s] >= 0) row[target[s] + (units[s] < 0 ? neurons : 0)] += units[s];
+    if (target[s] >= 0) row[target[s] + (units[s] < 0 ? second : 0)] += units[s];
   return most;
 }
 
@@ -37,7 +38,7 @@ static uint32_t add_each(Job *j, int64_t block, int64_t turn, const int32_t *tar
     int64_t step = turn + (j->short_delay ? j->short_delay[k] : j->delay[k]);
     if (target[s] < 0) continue;
     if (step >= j->turns) step -= j->turns;
-    j->waiting[(step * 2 + (units[s] < 0)) * j->neurons + target[s]] += units[s];
+    j->waiting[(step * j->receptors + (units[s] < 0 ? j->receptors - 1 : 0)) * j->neurons + target[s]] += units[s];
   }
   return most;
 }
@@ -54,7 +55,8 @@ static void add_input(Job *j) {
     } else {
       int64_t step = turn + *j->delay;
       if (step >= j->turns) step -= j->turns;
-      here = add_alike(j->waiting + step * 2 * j->neurons, target, units, j->slot, (int32_t)j->neurons);
+      here = add_alike(j->waiting + step * j->receptors * j->neurons, target, units, j->slot,
+                       (int32_t)((j->receptors - 1) * j->neurons));
     }
     most = here > most ? here : most;
   }
@@ -87,7 +89,7 @@ XLA_FFI_Error *retrojax_put(XLA_FFI_CallFrame *f) {
            .target = IN(int32_t, 2), .units = IN(int32_t, 3), .delay = IN(int32_t, 4), .waiting = OUT(int32_t, 2),
            .most = *IN(int32_t, 6),
            .channels = cells->dims[1], .used = *IN(int32_t, 5),
-           .neurons = waiting->dims[3], .turns = waiting->dims[0] * waiting->dims[1], .slot = cells->dims[2],
+           .neurons = waiting->dims[3], .receptors = waiting->dims[2], .turns = waiting->dims[0] * waiting->dims[1], .slot = cells->dims[2],
            .bytes = cells->dims[2] * width_of(cells), .each = delay->rank > 0,
            .above = IN(uint8_t, 7), .hot = OUT(uint8_t, 3), .flags = output(f, 3)->dims[1] * cells->dims[2]};
   j.short_delay = delay->dtype == XLA_FFI_DataType_U8 ? IN(uint8_t, 4) : NULL;

@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire neurons with instantaneous synaptic jumps."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
@@ -33,6 +33,7 @@ class DeltaLIF(AbstractNeuron):
     Reference: Brunel (2000) J Comput Neurosci 8:183.
     """
 
+    receptors: ClassVar[int] = 1
     tau_m: PerRow
     E_L: PerRow
     V_th: PerRow

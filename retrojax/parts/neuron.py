@@ -1,7 +1,7 @@
 """What the engine asks of a neuron model."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -9,7 +9,12 @@ from retrojax.types import Flags, PerRow, Scalar
 
 
 class AbstractNeuron(eqx.Module):
-    """Membranes on the time grid; their state is a NamedTuple of arrays of shape [N], with the potential `v` [mV]."""
+    """Membranes on the time grid; their state is a NamedTuple of arrays of shape [N], with the potential `v` [mV].
+
+    `receptors`: 1 where excitation and inhibition that arrive together only add, so that they need not be kept apart.
+    """
+
+    receptors: ClassVar[int] = 2
 
     @abc.abstractmethod
     def init(self, count: int) -> Any:

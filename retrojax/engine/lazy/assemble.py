@@ -228,7 +228,7 @@ def initial_state(
         ring=jnp.full((neurons, tissue.capacity.ring), LONG_AGO, jnp.int32),
         ring_post=jnp.zeros((len(tissue.layout.post_read), neurons, tissue.capacity.ring)),
         history=jnp.zeros((times.history, axons), jnp.uint32),
-        waiting=jnp.zeros((times.ahead, times.block, 2, neurons), jnp.int32),
+        waiting=jnp.zeros((times.ahead, times.block, model.neurons.receptors, neurons), jnp.int32),
         synced=zero if tissue.cut is None else jnp.zeros(devices, jnp.int32),
         fields=fields,
         emitted=tuple(jnp.broadcast_to(jnp.asarray(rate, float), (steps if tissue.space[1].near is not None else 0,

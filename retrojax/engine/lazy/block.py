@@ -22,10 +22,10 @@ from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
 from retrojax.engine.lazy.replay import Outcome, post_taus, replay
 from retrojax.engine.lazy.state import LazyState, LazyTissue, Spiked, Times
 from retrojax.engine.model import Model
-from retrojax.engine.network import OutsidePlan, outside_spikes, plan_outside, turn, with_background
+from retrojax.engine.network import OutsidePlan, outside_spikes, plan_outside, received, turn, with_background
 from retrojax.errors import ErrorBit
 from retrojax.numerics import decay
-from retrojax.space import from_fixed, to_fixed
+from retrojax.space import to_fixed
 
 MOST_STEPS = 16
 """Steps of outside spikes drawn in one go, at most."""
@@ -85,10 +85,10 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
 
     def one(carry, number):
         neurons, post = carry
-        currents = from_fixed(state.waiting[here, number], tissue.input_scale)
+        excitation, inhibition = received(model.neurons, state.waiting[here, number], tissue.input_scale)
         cursor, lap = turn(model.drive, state.cursor + number, state.lap)
-        excitation = with_background(model, plan.outside.background, currents[0], cursor, lap, state.key)
-        neurons, spiked = model.neurons.step(neurons, model.dt, excitation, currents[1])
+        excitation = with_background(model, plan.outside.background, excitation, cursor, lap, state.key)
+        neurons, spiked = model.neurons.step(neurons, model.dt, excitation, inhibition)
         before = jnp.stack([y * decay(model.dt, tau) for y, tau in zip(post, taus, strict=True)]) if taus else post
         heard = spiked if late is None else (late >> number.astype(jnp.uint32)) & 1 > 0
         return (neurons, before + heard), (spiked, heard, before)

@@ -22,9 +22,9 @@ def fixed_units(model: Model, tissue: LazyTissue) -> Int[Array, "..."]:
 
 
 def deliver_fixed(
-    tissue: LazyTissue, waiting: Int[Array, "D L 2 N"], pending: UInt32[Array, " A"], start: Int[Array, ""],
+    tissue: LazyTissue, waiting: Int[Array, "D L R N"], pending: UInt32[Array, " A"], start: Int[Array, ""],
     times: Times, units: Int[Array, "..."],
-) -> Int[Array, "D L 2 N"]:
+) -> Int[Array, "D L R N"]:
     """Adds to `waiting` what the axons of a block send through their fixed synapses.
 
     **Arguments**
@@ -61,7 +61,8 @@ def _deliver(tissue: LazyTissue, axons: Axons, waiting, pending, start, times: T
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] != 0), one, left)[0]
 
 
-def add_input(waiting: Int[Array, "D L 2 N"], times: Times, step, target, units) -> Int[Array, "D L 2 N"]:
+def add_input(waiting: Int[Array, "D L R N"], times: Times, step, target, units) -> Int[Array, "D L R N"]:
     """Fixed-point input of `target` at absolute `step`, from either sign of synapse."""
     block, inside = jnp.divmod(step - 1, times.block)
-    return waiting.at[block % times.ahead, inside, (units < 0).astype(jnp.int32), target].add(units)
+    receptor = jnp.where(units < 0, waiting.shape[2] - 1, 0)
+    return waiting.at[block % times.ahead, inside, receptor, target].add(units)
