@@ -254,12 +254,19 @@ def test_branches(x64, table):
 def test_synapse_sizes(x64, table):
     run = experiment("fit_synapse_size")
     head = "cell_type,dendrite,synapse,day,present,weight_norm"
-    path = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0"), None)
-    drift = run.start({})
-    found = run.score(path, {"pv": {"m": drift}}, {"pv": 0.5, "pyr": 0.0})
+    held = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0"), None)
+    drift = run.start({"mean": 0.4, "offset": 0.3})
+    found = run.score(held, {"pv": {"m": drift, "of ln size": run.start({"mean": 0.4, "offset": 0.0})}})
     covariance = np.asarray(drift.covariance(jnp.asarray([0.0, 4.0])))
-    expected = stats.multivariate_normal.logpdf(np.log([2.0, 3.0]), [0.5, 0.5], covariance)
-    assert found == {"PV, m": pytest.approx(expected)}
+
+    def density(ln_size, offset):
+        return stats.multivariate_normal.logpdf(np.log(np.exp(ln_size) + offset), [0.4, 0.4], covariance)
+
+    # a density of ln size, as without an offset: scores of both are in one unit
+    ln_size = np.log([2.0, 3.0])
+    slope = np.prod([2.0 / 2.3, 3.0 / 3.3])
+    assert found == {"PV, m": pytest.approx(density(ln_size, 0.3) + np.log(slope)),
+                     "PV, of ln size": pytest.approx(density(ln_size, 0.0))}
 
 
 def test_parameters_go_back_into_a_model(x64):
