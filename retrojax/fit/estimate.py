@@ -53,13 +53,15 @@ class Ends(NamedTuple):
 class Estimate(ABC):
     """A way to estimate the parameters `spec` of `model` from the n points of `problem`; used under x64.
 
-    `batch`: solves that run at once. `compile_s`: time the compilation took [s], not-a-number where not known.
+    `batch`: solves that run at once. `pieces`: points that are looked at in one go, None for all. `compile_s`: time the
+    compilation took [s], not-a-number where not known.
     """
 
     problem: Problem
     model: Any
     spec: Spec
     batch: int
+    pieces: int | None
     compile_s: float
 
     @property
