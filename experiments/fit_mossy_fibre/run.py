@@ -25,8 +25,8 @@ What all five protocols say, and `111`, which nobody fits, is clear: residual ca
 the best Tsodyks-Markram by 6.4 (128 without the 1/20) and, on the 180 sweeps of `111`, by 27 at 9 ms and 22 at 5 ms.
 
 The pair of trains at 1.2 and 2.5 mM calcium (Chamberland et al. 2014) then has to follow from one set in which calcium
-influx alone changes. With the facilitation of the 2018 trains, and U, amplitude and K free, chi2 of its ten points is 19.1
-(Tsodyks-Markram 18.8); with facilitation free too, as these are other slices, 8.1 (17.5).
+influx alone changes. With the facilitation of the 2018 trains, and U, amplitude and K free, chi2 of its ten points is
+19.1 (Tsodyks-Markram 18.8); with facilitation free too, as these are other slices, 8.1 (17.5).
 """
 
 from pathlib import Path
