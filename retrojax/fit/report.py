@@ -164,7 +164,8 @@ def _sampled(size: SampleSection, seed: int, estimate: Estimate, result: FitResu
         return drawn[1:]
 
     problem = estimate.problem
-    fixed = (estimate.model, problem.predict, problem.mean, problem.sem, str(estimate.spec), str(size), seed)
+    fixed = (estimate.model, problem.predict, problem.mean, problem.sem, str(estimate.spec), str(size), seed,
+             estimate.pieces)
     sample = run if saved is None else saved.remember("sample", run, fixed)
     draws, coordinates, r_hat, effective, divergences = (np.asarray(field) for field in sample(result.coordinates))
     return Posterior(tuple(result.parameters), draws, coordinates, r_hat, effective, int(divergences))
