@@ -21,11 +21,11 @@ MOST_PATTERNS = 64
 
 class Imaged(NamedTuple):
     """`size` [synapses, sessions], not-a-number where absent; `presence` (1, 0, or not-a-number where not imaged);
-    `fold` of each synapse, whole dendrites together; `day` of each session."""
+    number of the `dendrite` of each synapse; `day` of each session."""
 
     size: np.ndarray
     presence: np.ndarray
-    fold: np.ndarray
+    dendrite: np.ndarray
     day: np.ndarray
 
 
@@ -34,6 +34,7 @@ class Drift(eqx.Module):
 
         cov(t, t') = sd_1^2 e^{-|t - t'|/tau_1} + sd_2^2 e^{-|t - t'|/tau_2} + noise^2 [t = t']
 
+    All synapses of a dendrite share one more noise of each session, of SD `shared`: how bright it was imaged.
     Days and months of Loewenstein et al. (2011) J Neurosci 31:9481. `offset` [size] makes the error of small synapses
     additive and that of large ones relative (the shifted logarithm of Box & Cox 1964; for fluorescence, Rocke & Durbin
     2003 Bioinformatics 19:966); 0 is ln size.
@@ -46,9 +47,10 @@ class Drift(eqx.Module):
     sd_2: jax.Array
     tau_2: jax.Array
     noise: jax.Array
+    shared: jax.Array
 
     def covariance(self, day):
-        """Of y between sessions."""
+        """Of y of one synapse between sessions, without what is shared."""
         lag = jnp.abs(day[:, None] - day[None, :])
         slow, fast = self.sd_2**2 * jnp.exp(-lag / self.tau_2), self.sd_1**2 * jnp.exp(-lag / self.tau_1)
         return slow + fast + self.noise**2 * jnp.eye(day.size)
@@ -58,7 +60,15 @@ class Sizes(eqx.Module):
     """Log density of the ln sizes of every synapse, whatever the scale on which they drift.
 
     `there`: the distinct patterns of sessions in which a synapse was measured [patterns, sessions]; one inverse per
-    pattern serves all synapses that share it. `which`: pattern of each synapse; `size` [synapses, sessions].
+    pattern serves all synapses that share it. `which`, `dendrite`: pattern and dendrite of each synapse; `count`
+    [dendrites, patterns] of these; `size` [synapses, sessions].
+
+    Without what is shared synapses are independent, with inverse covariances W_i. The shared noise of variance s^2 adds
+    a block of rank `sessions` per dendrite (matrix determinant lemma and Woodbury identity):
+
+        ln p = sum_i ln p_i - 1/2 ln det K + s^2/2 b^T K^-1 b,   K = 1 + s^2 sum_i W_i,   b = sum_i W_i y_i
+
+    of which each synapse of the dendrite is given an equal part.
 
     Sizes of 0 or less have a share of the normal law of y, which is given to no synapse: densities are that much too
     low, under 2 % where the offset is a fifth of the typical size.
@@ -66,6 +76,8 @@ class Sizes(eqx.Module):
 
     there: jax.Array
     which: jax.Array
+    dendrite: jax.Array
+    count: jax.Array
     size: jax.Array
     day: jax.Array
 
@@ -77,9 +89,15 @@ class Sizes(eqx.Module):
         constant = log_det + jnp.sum(self.there, -1) * jnp.log(2 * jnp.pi)
         measured, raised = self.there[self.which], jnp.log(self.size + model.offset)
         y = measured * (raised - model.mean)
-        squares = jnp.einsum("ni,nij,nj->n", y, inverse[self.which], y)
+        weighed = jnp.einsum("nij,nj->ni", inverse[self.which], y)
         # d y/d ln size = size/(size + offset)
-        return jnp.sum(measured * (jnp.log(self.size) - raised), -1) - 0.5 * (constant[self.which] + squares)
+        slope = jnp.sum(measured * (jnp.log(self.size) - raised), -1)
+        own = slope - 0.5 * (constant[self.which] + jnp.sum(weighed * y, -1))
+        b = jax.ops.segment_sum(weighed, self.dendrite, len(self.count))
+        total, variance = jnp.einsum("dp,pij->dij", self.count, inverse * pairs), model.shared**2
+        inverse_k, log_det_k = swept(jnp.eye(self.day.size) + variance * total)
+        together = -0.5 * log_det_k + 0.5 * variance * jnp.einsum("di,dij,dj->d", b, inverse_k, b)
+        return own + (together / jnp.sum(self.count, -1))[self.dendrite]
 
 
 def swept(matrix):
@@ -130,8 +148,7 @@ def read(path: Path, cell_type: str) -> Imaged | None:
     if np.isnan(size).all():
         return None
     dendrites = sorted({name for name, _ in synapses})
-    fold = np.array([dendrites.index(name) % FOLDS for name, _ in synapses])
-    return Imaged(size, presence, fold, np.array(days))
+    return Imaged(size, presence, np.array([dendrites.index(name) for name, _ in synapses]), np.array(days))
 
 
 def likelihood(data: Imaged) -> Likelihood:
@@ -141,9 +158,12 @@ def likelihood(data: Imaged) -> Likelihood:
     # padded with patterns that nobody shows, so that as many synapses use one compiled solve whichever they show
     spare = max(0, MOST_PATTERNS - len(patterns))
     patterns = np.concatenate([patterns, np.zeros((spare, there.shape[1]))])
-    size = jnp.asarray(np.where(there, data.size, 1.0))
-    sizes = Sizes(jnp.asarray(patterns, float), jnp.asarray(which.ravel()), size, jnp.asarray(data.day, float))
-    return Likelihood(sizes, tuple(f"dendrites {k} mod {FOLDS}" for k in data.fold))
+    count = np.zeros((data.dendrite.max() + 1, len(patterns)))
+    np.add.at(count, (data.dendrite, which.ravel()), 1.0)
+    size = np.where(there, data.size, 1.0)
+    arrays = (patterns.astype(float), which.ravel(), data.dendrite, count, size, data.day)
+    groups = tuple(f"dendrites {k % FOLDS} mod {FOLDS}" for k in data.dendrite)
+    return Likelihood(Sizes(*(jnp.asarray(x) for x in arrays)), groups)
 
 
 def turnover(presence: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -166,6 +186,8 @@ def variogram(data: Imaged, offset: float) -> np.ndarray:
 def simulated(data: Imaged, model: Drift, seed: int) -> Imaged:
     """Sizes drawn from the model, missing where they were and where they come out as 0 or less."""
     root = np.linalg.cholesky(np.asarray(model.covariance(jnp.asarray(data.day))))
-    y = float(model.mean) + np.random.default_rng(seed).standard_normal(data.size.shape) @ root.T
+    rng = np.random.default_rng(seed)
+    y = float(model.mean) + rng.standard_normal(data.size.shape) @ root.T
+    y = y + float(model.shared) * rng.standard_normal((data.dendrite.max() + 1, data.day.size))[data.dendrite]
     made = np.exp(y) - float(model.offset)
     return data._replace(size=np.where(np.isnan(data.size) | (made <= 0), np.nan, made))

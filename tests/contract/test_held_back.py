@@ -254,19 +254,22 @@ def test_branches(x64, table):
 def test_synapse_sizes(x64, table):
     run = experiment("fit_synapse_size")
     head = "cell_type,dendrite,synapse,day,present,weight_norm"
-    held = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0"), None)
-    drift = run.start({"mean": 0.4, "offset": 0.3})
-    found = run.score(held, {"pv": {"m": drift, "of ln size": run.start({"mean": 0.4, "offset": 0.0})}})
-    covariance = np.asarray(drift.covariance(jnp.asarray([0.0, 4.0])))
-
-    def density(ln_size, offset):
-        return stats.multivariate_normal.logpdf(np.log(np.exp(ln_size) + offset), [0.4, 0.4], covariance)
-
+    held = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0",
+                               "pv,d,1,0,0,0", "pv,d,1,4,1,0.8", "pv,d,1,8,1,0.5", "pv,e,0,8,1,1.5"), None)
+    drift = run.start({"mean": 0.4, "offset": 0.3, "shared": 0.5})
+    of_ln = run.start({"mean": 0.4, "offset": 0.0, "shared": 0.0})
+    found = run.score(held, {"pv": {"m": drift, "of ln size": of_ln}})
+    # of every measurement: synapse, its dendrite, session
+    synapse, dendrite, session = np.array([(0, 0, 0), (0, 0, 1), (1, 0, 1), (1, 0, 2), (2, 1, 2)]).T
+    size = np.array([2.0, 3.0, 0.8, 0.5, 1.5])
+    of_one = np.asarray(drift.covariance(jnp.asarray([0.0, 4.0, 8.0])))[np.ix_(session, session)]
+    alone = of_one * (synapse[:, None] == synapse)
+    together = 0.5**2 * (dendrite[:, None] == dendrite) * (session[:, None] == session)
     # a density of ln size, as without an offset: scores of both are in one unit
-    ln_size = np.log([2.0, 3.0])
-    slope = np.prod([2.0 / 2.3, 3.0 / 3.3])
-    assert found == {"PV, m": pytest.approx(density(ln_size, 0.3) + np.log(slope)),
-                     "PV, of ln size": pytest.approx(density(ln_size, 0.0))}
+    expected = stats.multivariate_normal.logpdf(np.log(size + 0.3), np.full(5, 0.4), alone + together)
+    assert found == {"PV, m": pytest.approx(expected + np.sum(np.log(size / (size + 0.3)))),
+                     "PV, of ln size": pytest.approx(
+                         stats.multivariate_normal.logpdf(np.log(size), np.full(5, 0.4), alone))}
 
 
 def test_parameters_go_back_into_a_model(x64):
