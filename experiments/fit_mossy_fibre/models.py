@@ -31,6 +31,8 @@ MODELS: dict[str, tuple[eqx.Module, Spec]] = {
 FLAT, FLAT_CALCIUM = "Tsodyks-Markram, 3, no priors", "residual calcium, 4, no priors"
 MODELS |= {name: (release, without_priors(spec)) for name, (release, spec) in
            ((FLAT, MODELS["Tsodyks-Markram, 3"]), (FLAT_CALCIUM, MODELS["residual calcium, 4"]))}
+# one level and a scatter, whatever the pulse: resources and facilitation are back at once
+MODELS["no plasticity"] = TsodyksMarkram(tau_rec=1e-3, tau_fac=1e-3), FREE
 OF_PAIR = {"U": COMMON["U"], "scale": Parameter(LOG, 2000.0, 0.7, "pA"), "K": Parameter(LOG, 1.5, 0.5, "mM")}
 FACILITATION = {"Tsodyks-Markram, 3": TAU_FAC, "Tsodyks-Markram, 4": STEP, "residual calcium, 4": RISE,
                 "residual calcium, 3": RISE}

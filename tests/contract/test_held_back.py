@@ -12,6 +12,7 @@ from scipy import stats
 from retrojax.errors import InputError
 from retrojax.fit import likelihoods
 from retrojax.fit.spec import double
+from retrojax.parts import TsodyksMarkram
 from retrojax.testing import Recordings, held_back, keep, kept, parameters
 
 READERS = {
@@ -97,10 +98,9 @@ def test_mossy_fibre(x64, table):
     run = experiment("fit_mossy_fibre")
     # columns r7 on and `sweep` are left out; a blank and a zero are missing
     one = run.read_held(table("protocol,r1,r2,r3", "20,1.5,,0"), None)
-    models = {run.BASE: double(run.start(run.TsodyksMarkram()))}
-    cv = float(models[run.BASE].cv)
-    expected = stats.gamma.logpdf(1.5, cv**-2, scale=cv**2)
-    assert run.score(one, models)["no plasticity"] == pytest.approx(expected, rel=1e-6)
+    constant = run.fix(double(run.start(run.MODELS["no plasticity"][0])), {"scale": 2.0, "cv": 0.9})
+    expected = stats.gamma.logpdf(1.5, 0.9**-2, scale=2 * 0.9**2)
+    assert run.score(one, {"no plasticity": constant})["no plasticity"] == pytest.approx(expected, rel=1e-6)
     lines = "protocol,r1,r2,r3", "new,1.0,2.0,3.0"
     for meaning in (table("label,intervals", "new,10;10", name="p.csv"),
                     table("label,pre_ms", "new,0;10;20", name="q.csv"),
@@ -274,8 +274,8 @@ def test_synapse_sizes(x64, table):
 
 def test_parameters_go_back_into_a_model(x64):
     run = experiment("fit_mossy_fibre")
-    model = double(run.start(run.TsodyksMarkram(tau_rec=123.0)))
+    model = double(run.start(TsodyksMarkram(tau_rec=123.0)))
     values = parameters(model)
     assert values["release.tau_rec"] == 123.0 and values.keys() >= {"U", "scale", "cv", "K"}
-    again = run.fix(double(run.start(run.TsodyksMarkram())), values)
+    again = run.fix(double(run.start(TsodyksMarkram())), values)
     assert parameters(again) == values
