@@ -28,7 +28,7 @@ from retrojax.engine.events import instants, stack_tables
 from retrojax.fit.gradient import loss_and_gradient, plan_gradient
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
-from retrojax.fit.solve import compile_solver, loss_of, solve_all
+from retrojax.fit.solve import compile_solver, loss_of
 from retrojax.fit.spec import draw_starts, set_coordinates
 from retrojax.fit.stdp_rules import RULES
 from retrojax.io.pairing_table import pairing_problem, read_pairing_table
@@ -127,7 +127,7 @@ def least_squares(problem: Problem, model, spec):
         rng, used, best, start = np.random.default_rng(seed), 0, np.inf, time.perf_counter()
         while best > goal and used < MOST:
             u0 = draw_starts(spec, STARTS + 1, rng)[1:]
-            solved = solve_all(solver, u0, mean, weight)
+            solved = solver(u0, mean, weight)
             used += int(solved.steps.sum())
             best = min(best, float(loss_of(spec, solved.u, solved.prediction, mean, weight).min()))
         return used, time.perf_counter() - start, best

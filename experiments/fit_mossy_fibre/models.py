@@ -3,6 +3,7 @@
 import equinox as eqx
 
 from retrojax.fit import Parameter, Spec, Transform
+from retrojax.fit.spec import without_priors
 from retrojax.parts import ExtendedTsodyksMarkram, ResidualCalciumRelease, TsodyksMarkram
 
 FRACTION, LOG = Transform("logit", 0.0, 1.0), Transform("log")
@@ -27,9 +28,11 @@ MODELS: dict[str, tuple[eqx.Module, Spec]] = {
     # resources that recover at once: no depletion
     "residual calcium, 3": (ResidualCalciumRelease(tau_rec=1e-3), COMMON | TAU_CA | RISE),
 }
-FLAT = "Tsodyks-Markram, 3, no priors"
-MODELS[FLAT] = MODELS["Tsodyks-Markram, 3"][0], {path: p._replace(prior=None) for path, p in
-                                                 MODELS["Tsodyks-Markram, 3"][1].items()}
+FLAT, FLAT_CALCIUM = "Tsodyks-Markram, 3, no priors", "residual calcium, 4, no priors"
+MODELS |= {name: (release, without_priors(spec)) for name, (release, spec) in
+           ((FLAT, MODELS["Tsodyks-Markram, 3"]), (FLAT_CALCIUM, MODELS["residual calcium, 4"]))}
+# one level and a scatter, whatever the pulse: resources and facilitation are back at once
+MODELS["no plasticity"] = TsodyksMarkram(tau_rec=1e-3, tau_fac=1e-3), FREE
 OF_PAIR = {"U": COMMON["U"], "scale": Parameter(LOG, 2000.0, 0.7, "pA"), "K": Parameter(LOG, 1.5, 0.5, "mM")}
 FACILITATION = {"Tsodyks-Markram, 3": TAU_FAC, "Tsodyks-Markram, 4": STEP, "residual calcium, 4": RISE,
                 "residual calcium, 3": RISE}

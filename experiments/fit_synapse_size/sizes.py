@@ -20,48 +20,65 @@ MOST_PATTERNS = 64
 
 
 class Imaged(NamedTuple):
-    """ln size [synapses, sessions] less `mean`, not-a-number where absent; `presence` (1, 0, or not-a-number where not
-    imaged); `fold` of each synapse, whole dendrites together; `day` of each session."""
+    """`size` [synapses, sessions], not-a-number where absent; `presence` (1, 0, or not-a-number where not imaged);
+    number of the `dendrite` of each synapse; `day` of each session."""
 
-    log_size: np.ndarray
+    size: np.ndarray
     presence: np.ndarray
-    fold: np.ndarray
+    dendrite: np.ndarray
     day: np.ndarray
-    mean: float
 
 
 class Drift(eqx.Module):
-    """Stationary ln size = sum of two Ornstein-Uhlenbeck processes, plus noise of each measurement.
+    """Stationary y = ln(size + offset): two Ornstein-Uhlenbeck processes around `mean`, and noise of each measurement.
 
         cov(t, t') = sd_1^2 e^{-|t - t'|/tau_1} + sd_2^2 e^{-|t - t'|/tau_2} + noise^2 [t = t']
 
-    Days and months of Loewenstein et al. (2011) J Neurosci 31:9481.
+    All synapses of a dendrite share one more noise of each session, of SD `shared`: how bright it was imaged.
+    Days and months of Loewenstein et al. (2011) J Neurosci 31:9481. `offset` [size] makes the error of small synapses
+    additive and that of large ones relative (the shifted logarithm of Box & Cox 1964; for fluorescence, Rocke & Durbin
+    2003 Bioinformatics 19:966); 0 is ln size.
     """
 
+    mean: jax.Array
+    offset: jax.Array
     sd_1: jax.Array
     tau_1: jax.Array
     sd_2: jax.Array
     tau_2: jax.Array
     noise: jax.Array
+    shared: jax.Array
 
     def covariance(self, day):
-        """Of ln size between sessions."""
+        """Of y of one synapse between sessions, without what is shared."""
         lag = jnp.abs(day[:, None] - day[None, :])
         slow, fast = self.sd_2**2 * jnp.exp(-lag / self.tau_2), self.sd_1**2 * jnp.exp(-lag / self.tau_1)
         return slow + fast + self.noise**2 * jnp.eye(day.size)
 
 
 class Sizes(eqx.Module):
-    """Log density of all synapses of a fold, from their scatter matrices.
+    """Log density of the ln sizes of every synapse, whatever the scale on which they drift.
 
-    `there`: the distinct patterns of sessions in which a synapse was measured [patterns, sessions]; `count` [folds,
-    patterns] and `scatter` [folds, patterns, sessions, sessions]: number and sum of x x^T of their synapses. One
-    inverse per pattern serves all synapses that share it.
+    `there`: the distinct patterns of sessions in which a synapse was measured [patterns, sessions]; one inverse per
+    pattern serves all synapses that share it. `which`, `dendrite`: pattern and dendrite of each synapse; `count`
+    [dendrites, patterns] of these; `size` [synapses, sessions].
+
+    Without what is shared synapses are independent, with inverse covariances W_i. The shared noise of variance s^2 adds
+    a block of rank `sessions` per dendrite (matrix determinant lemma and Woodbury identity):
+
+        ln p = sum_i ln p_i - 1/2 ln det K + s^2/2 b^T K^-1 b,   K = 1 + s^2 sum_i W_i,   b = sum_i W_i y_i
+
+    of which each synapse of the dendrite is given an equal part.
+
+    Sizes of 0 or less have a share of the normal law of y, which is given to no synapse: densities are that much too
+    low, under 2 % where the offset is a fifth of the typical size.
     """
 
     there: jax.Array
+    which: jax.Array
+    dendrite: jax.Array
     count: jax.Array
-    scatter: jax.Array
+    size: jax.Array
     day: jax.Array
 
     def __call__(self, model: Drift):
@@ -70,7 +87,17 @@ class Sizes(eqx.Module):
         covariance = model.covariance(self.day) * pairs + jnp.eye(self.day.size) * (1 - self.there[:, :, None])
         inverse, log_det = swept(covariance)
         constant = log_det + jnp.sum(self.there, -1) * jnp.log(2 * jnp.pi)
-        return -0.5 * (self.count @ constant + jnp.einsum("pij,fpij->f", inverse, self.scatter))
+        measured, raised = self.there[self.which], jnp.log(self.size + model.offset)
+        y = measured * (raised - model.mean)
+        weighed = jnp.einsum("nij,nj->ni", inverse[self.which], y)
+        # d y/d ln size = size/(size + offset)
+        slope = jnp.sum(measured * (jnp.log(self.size) - raised), -1)
+        own = slope - 0.5 * (constant[self.which] + jnp.sum(weighed * y, -1))
+        b = jax.ops.segment_sum(weighed, self.dendrite, len(self.count))
+        total, variance = jnp.einsum("dp,pij->dij", self.count, inverse * pairs), model.shared**2
+        inverse_k, log_det_k = swept(jnp.eye(self.day.size) + variance * total)
+        together = -0.5 * log_det_k + 0.5 * variance * jnp.einsum("di,dij,dj->d", b, inverse_k, b)
+        return own + (together / jnp.sum(self.count, -1))[self.dendrite]
 
 
 def swept(matrix):
@@ -92,8 +119,8 @@ def swept(matrix):
     return -matrix, log_det
 
 
-def read(path: Path, cell_type: str, mean: float | None = None) -> Imaged | None:
-    """The synapses of one type of cell; ln size less `mean`, by default their own. None where there are none.
+def read(path: Path, cell_type: str) -> Imaged | None:
+    """The synapses of one type of cell. None where there are none.
 
     **Raises** `InputError` for a missing column or a value that is no number.
     """
@@ -112,34 +139,31 @@ def read(path: Path, cell_type: str, mean: float | None = None) -> Imaged | None
         return None
     synapses, days = sorted({(dendrite[k], number[k]) for k in mine}), sorted({float(day[k]) for k in mine})
     row_of, column_of = ({key: i for i, key in enumerate(keys)} for keys in (synapses, days))
-    log_size, presence = (np.full((len(synapses), len(days)), np.nan) for _ in range(2))
+    size, presence = (np.full((len(synapses), len(days)), np.nan) for _ in range(2))
     for k in mine:
         place = row_of[dendrite[k], number[k]], column_of[float(day[k])]
         presence[place] = present[k]
         if present[k] and weight[k] > 0:
-            log_size[place] = np.log(weight[k])
-    if np.isnan(log_size).all():
+            size[place] = weight[k]
+    if np.isnan(size).all():
         return None
     dendrites = sorted({name for name, _ in synapses})
-    fold = np.array([dendrites.index(name) % FOLDS for name, _ in synapses])
-    mean = float(np.nanmean(log_size)) if mean is None else mean
-    return Imaged(log_size - mean, presence, fold, np.array(days), mean)
+    return Imaged(size, presence, np.array([dendrites.index(name) for name, _ in synapses]), np.array(days))
 
 
 def likelihood(data: Imaged) -> Likelihood:
-    """One observation per fold."""
-    there = ~np.isnan(data.log_size)
+    """One observation per synapse."""
+    there = ~np.isnan(data.size)
     patterns, which = np.unique(there, axis=0, return_inverse=True)
-    # padded with patterns that nobody shows, so that all sets of synapses use one compiled solve
+    # padded with patterns that nobody shows, so that as many synapses use one compiled solve whichever they show
     spare = max(0, MOST_PATTERNS - len(patterns))
     patterns = np.concatenate([patterns, np.zeros((spare, there.shape[1]))])
-    x = np.nan_to_num(data.log_size)
-    count = np.zeros((FOLDS, len(patterns)))
-    scatter = np.zeros((FOLDS, len(patterns), there.shape[1], there.shape[1]))
-    np.add.at(count, (data.fold, which), 1.0)
-    np.add.at(scatter, (data.fold, which), x[:, :, None] * x[:, None, :])
-    arrays = (jnp.asarray(a, float) for a in (patterns, count, scatter, data.day))
-    return Likelihood(Sizes(*arrays), tuple(f"dendrites {k} mod {FOLDS}" for k in range(FOLDS)))
+    count = np.zeros((data.dendrite.max() + 1, len(patterns)))
+    np.add.at(count, (data.dendrite, which.ravel()), 1.0)
+    size = np.where(there, data.size, 1.0)
+    arrays = (patterns.astype(float), which.ravel(), data.dendrite, count, size, data.day)
+    groups = tuple(f"dendrites {k % FOLDS} mod {FOLDS}" for k in data.dendrite)
+    return Likelihood(Sizes(*(jnp.asarray(x) for x in arrays)), groups)
 
 
 def turnover(presence: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -153,14 +177,17 @@ def turnover(presence: np.ndarray) -> dict[str, tuple[float, float]]:
     return found
 
 
-def variogram(data: Imaged) -> np.ndarray:
-    """Half the mean squared difference of ln size at every lag, in sessions from 1."""
-    x = data.log_size
-    return np.array([np.nanmean((x[:, k:] - x[:, :-k]) ** 2) / 2 for k in range(1, x.shape[1])])
+def variogram(data: Imaged, offset: float) -> np.ndarray:
+    """Half the mean squared difference of ln(size + offset) at every lag, in sessions from 1."""
+    y = np.log(data.size + offset)
+    return np.array([np.nanmean((y[:, k:] - y[:, :-k]) ** 2) / 2 for k in range(1, y.shape[1])])
 
 
 def simulated(data: Imaged, model: Drift, seed: int) -> Imaged:
-    """Sizes drawn from the model, missing where they were."""
+    """Sizes drawn from the model, missing where they were and where they come out as 0 or less."""
     root = np.linalg.cholesky(np.asarray(model.covariance(jnp.asarray(data.day))))
-    made = np.random.default_rng(seed).standard_normal(data.log_size.shape) @ root.T
-    return data._replace(log_size=np.where(np.isnan(data.log_size), np.nan, made))
+    rng = np.random.default_rng(seed)
+    y = float(model.mean) + rng.standard_normal(data.size.shape) @ root.T
+    y = y + float(model.shared) * rng.standard_normal((data.dendrite.max() + 1, data.day.size))[data.dendrite]
+    made = np.exp(y) - float(model.offset)
+    return data._replace(size=np.where(np.isnan(data.size) | (made <= 0), np.nan, made))

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from retrojax.fit.solve import batches
+
 LARGEST_STEP = 2.0
 """No coordinate moves further than this in one step: a problem that starts flat does not jump to its bound."""
 
@@ -49,9 +51,7 @@ class BatchSolver(NamedTuple):
         """
         started, pieces = time.perf_counter(), []
         most = jnp.asarray(self.max_steps if max_steps is None else max_steps)
-        for first in range(0, len(u0), self.batch):
-            rows = np.arange(first, first + self.batch)
-            rows = np.where(rows < len(u0), rows, first)
+        for rows in batches(len(u0), self.batch):
             part = self.executable(*jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), (u0, data)), most)
             pieces.append([np.asarray(field) for field in part])
         u, loss, converged, steps = (np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True))

@@ -52,7 +52,7 @@ def calibrate(
 
 def judge(ranks: Int[np.ndarray, "sets P"], draws: int, bins: int = 10) -> Calibration:
     """How uneven ranks among `draws` draws are: chi^2 over equal bins, per parameter."""
-    expected = len(ranks) * np.diff(np.ceil(np.linspace(0, draws + 1, bins + 1))) / (draws + 1)
     edges = np.ceil(np.linspace(0, draws + 1, bins + 1)) - 0.5
+    expected = len(ranks) * np.diff(edges) / (draws + 1)
     seen = np.stack([np.histogram(column, edges)[0] for column in ranks.T])
     return Calibration(ranks, draws, bins, np.sum((seen - expected) ** 2 / expected, axis=1))

@@ -103,7 +103,8 @@ def information_criteria(log_likelihood: float, parameters: int, n: int) -> tupl
 
 def table(rows: list[Comparison]) -> str:
     """The comparison in words, one line each."""
-    head = f"{'':<28}{'lnL':>11}{'k':>4}{'AIC':>11}{'BIC':>11}{'weight':>8}{'held out':>12}  behind the best"
-    lines = [f"{r.name:<28}{r.log_likelihood:>11.2f}{r.parameters:>4}{r.aic:>11.2f}{r.bic:>11.2f}{r.weight:>8.3f}"
+    width = max([28, *(len(row.name) + 1 for row in rows)])
+    head = f"{'':<{width}}{'lnL':>11}{'k':>4}{'AIC':>11}{'BIC':>11}{'weight':>8}{'held out':>12}  behind the best"
+    lines = [f"{r.name:<{width}}{r.log_likelihood:>11.2f}{r.parameters:>4}{r.aic:>11.2f}{r.bic:>11.2f}{r.weight:>8.3f}"
              f"{r.heldout:>12.2f}  {r.ahead[0]:.2f} +- {r.ahead[1]:.2f}" for r in rows]
     return "\n".join([head, *lines])

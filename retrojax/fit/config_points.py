@@ -20,8 +20,7 @@ Row = Point | Assumption
 def points_problem(config: Any, predict: Any) -> Problem:
     """The problem of a `FitConfig` whose n rows `predict` predicts; call it under `jax.enable_x64(True)`."""
     rows: list[Row] = config.rows
-    mean = np.array([row.mean if isinstance(row, Point) else row.value for row in rows])
-    sem = np.array([row.sem if isinstance(row, Point) else row.sd for row in rows])
+    mean, sem = _mean_and_sem(rows)
     quantal = config.likelihood is not None and config.likelihood.n_sites is not None
     return Problem(
         mean=mean, sem=sem, predict=predict,
@@ -71,8 +70,7 @@ def _made(config: Any, name: str, rate: float, lag: float) -> Protocol:
 def _observation(config: Any, outcome: PairOutcome) -> Observation:
     rows: list[Row] = config.rows
     points = [row if isinstance(row, Point) else None for row in rows]
-    mean = np.array([row.mean if isinstance(row, Point) else row.value for row in rows])
-    sem = np.array([row.sem if isinstance(row, Point) else row.sd for row in rows])
+    mean, sem = _mean_and_sem(rows)
     observed = {"mean": mean, "relative": np.abs(sem / np.where(mean == 0, 1, mean)),
                 "count": np.array([point.n if point else 2.0 for point in points], float),
                 "variance": np.array([point.variance if point and point.variance else 1.0 for point in points])}
@@ -81,6 +79,11 @@ def _observation(config: Any, outcome: PairOutcome) -> Observation:
     arrays = {name: jnp.asarray(values)[None] for name, values in observed.items()}
     return Observation(outcome, config.likelihood.kind, config.likelihood.n_sites or 0, arrays, jnp.asarray(sem),
                        jnp.asarray([point is None for point in points]))
+
+
+def _mean_and_sem(rows: list[Row]) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [(row.mean, row.sem) if isinstance(row, Point) else (row.value, row.sd) for row in rows]
+    return np.array([mean for mean, _ in pairs]), np.array([sem for _, sem in pairs])
 
 
 def _single(points: list[Point | None]) -> dict[str, np.ndarray]:

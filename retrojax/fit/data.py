@@ -121,7 +121,8 @@ def from_xarray(dataset: Any, columns: Mapping[str, Column], protocols: str | Pa
 
     A variable's `units` attribute, where it has one, stands for the unit that its column declares.
 
-    **Raises** `InputError` as `read_csv`, and for a variable of more than two dimensions.
+    **Raises** `InputError` as `read_csv`, for a variable of more than two dimensions, and for variables of one role
+    that differ in unit.
     """
     table: dict[str, Any] = {}
     declared = {}
@@ -130,19 +131,18 @@ def from_xarray(dataset: Any, columns: Mapping[str, Column], protocols: str | Pa
         for name in names:
             if name not in dataset.variables:
                 raise InputError(f"columns.{role}", name, ", ".join(map(str, dataset.variables)), "name a variable")
-        declared[role] = column
-        variable = dataset[names[0]]
-        values = np.asarray(variable.values)
-        if values.ndim not in (1, 2):
-            raise InputError(f"columns.{role}", names[0], "a variable over rows, or over rows and stimuli",
-                             "select the other dimensions first")
-        unit = str(variable.attrs.get("units", column.unit))
-        if values.ndim == 2:
-            names = tuple(f"{names[0]}[{k}]" for k in range(values.shape[1]))
-            table.update(zip(names, values.T, strict=True))
-        else:
-            table.update({name: np.asarray(dataset[name].values) for name in names})
-        declared[role] = Column(names, unit, column.to)
+        arrays = [np.asarray(dataset[name].values) for name in names]
+        for name, values in zip(names, arrays, strict=True):
+            if values.ndim not in ((1, 2) if len(names) == 1 else (1,)):
+                raise InputError(f"columns.{role}", name, "one variable over rows and stimuli, or any over rows alone",
+                                 "select the other dimensions first")
+        units = {str(dataset[name].attrs.get("units", column.unit)) for name in names}
+        if len(units) > 1:
+            raise InputError(f"columns.{role}", ", ".join(sorted(units)), "variables of one unit", "convert them")
+        if arrays[0].ndim == 2:
+            names, arrays = tuple(f"{names[0]}[{k}]" for k in range(arrays[0].shape[1])), list(arrays[0].T)
+        table.update(zip(names, arrays, strict=True))
+        declared[role] = Column(names, units.pop(), column.to)
     return from_table(table, declared, protocols)
 
 

@@ -20,7 +20,7 @@ from retrojax.fit.maximise import Likelihood, least_squares_likelihood
 from retrojax.fit.pieces import predicted_in_pieces
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
-from retrojax.fit.solve import Solver, compile_solver, loss_of, solve_all
+from retrojax.fit.solve import Solver, compile_solver, loss_of
 from retrojax.fit.spec import Spec, model_paths, natural, prior_coordinates, prior_misfit, set_coordinates, slope
 
 Data = dict[str, Any]
@@ -53,13 +53,15 @@ class Ends(NamedTuple):
 class Estimate(ABC):
     """A way to estimate the parameters `spec` of `model` from the n points of `problem`; used under x64.
 
-    `batch`: solves that run at once. `compile_s`: time the compilation took [s], not-a-number where not known.
+    `batch`: solves that run at once. `pieces`: points that are looked at in one go, None for all. `compile_s`: time the
+    compilation took [s], not-a-number where not known.
     """
 
     problem: Problem
     model: Any
     spec: Spec
     batch: int
+    pieces: int | None
     compile_s: float
 
     @property
@@ -156,7 +158,7 @@ class LeastSquares(Estimate):
         mean, prior = own["mean"], own.get("prior")
         weight = np.broadcast_to((1.0 if keep is None else keep) / self.problem.sem, mean.shape)
         if held is None:
-            solved = solve_all(self._solver, u0, mean, weight, prior)
+            solved = self._solver(u0, mean, weight, prior)
         else:
             solved = self._solve_held(u0, mean, weight, prior, held)
         loss = loss_of(self.spec, solved.u, solved.prediction, mean, weight, prior)
@@ -174,7 +176,7 @@ class LeastSquares(Estimate):
         identity = parameter.transform.kind == "identity"
         pins[:, held] = [PIN if identity else PIN / (slope(parameter, x) * abs(x)) for x in place[:, held]]
         targets, weights = np.concatenate([mean, place], -1), np.concatenate([weight, pins], -1)
-        solved = solve_all(self._pinned, u0, targets, weights, prior)
+        solved = self._pinned(u0, targets, weights, prior)
         return solved._replace(prediction=solved.prediction[:, :n], jacobian=solved.jacobian[:, :n])
 
     def expected(self, u: np.ndarray) -> np.ndarray:
@@ -189,7 +191,7 @@ class LeastSquares(Estimate):
         if self.pieces:
             return predicted_in_pieces(self.problem.predict, self.model, self.spec, u, self.batch, self.pieces, count)
         nothing = np.zeros((len(u), count))
-        found = solve_all(self._solver, u, nothing, nothing, u)
+        found = self._solver(u, nothing, nothing, u)
         return found.prediction, found.jacobian
 
     def density(self, u: np.ndarray, data: Data | None = None) -> np.ndarray:

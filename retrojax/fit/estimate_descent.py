@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from retrojax.fit.estimate import Data, Ends, Estimate
 from retrojax.fit.maximise import Likelihood
-from retrojax.fit.observation import Measured, Observation
+from retrojax.fit.observation import Densities, Observation
 from retrojax.fit.pieces import part_of
 from retrojax.fit.saved import Saved
 from retrojax.fit.solve import batches
@@ -47,13 +47,13 @@ class ByDescent(Estimate):
     """
 
     def __init__(self, inner: Estimate, how: Descending, saved: Saved | None = None):
-        self.inner, self.how, self.batch = inner, how, inner.batch
+        self.inner, self.how, self.batch, self.pieces = inner, how, inner.batch, inner.pieces
         self.problem, self.model, self.spec = inner.problem, inner.model, inner.spec
         predict: Any = self.problem.predict
         count = self.problem.mean.size
         if how.batch is not None:
             check_batch(predict, count, how.batch, "solver.descent.batch")
-        self._density = _OfObservation(predict) if isinstance(predict, Observation) else _OfSquares(
+        self._density = Densities(predict) if isinstance(predict, Observation) else _OfSquares(
             predict, jnp.asarray(self.problem.sem))
         begun = descent_from(np.zeros((self.batch, len(self.spec))), how.optimiser, jax.random.key(how.seed))
         self._structure = jax.tree.structure((begun, Each(self.data, *[begun.u] * 3)))
@@ -142,18 +142,6 @@ class _OfSquares(eqx.Module):
 
     def take(self, rows: Int[np.ndarray, " b"]) -> "_OfSquares":
         return _OfSquares(part_of(self.predict, rows), self.sem[rows])
-
-
-class _OfObservation(eqx.Module):
-    """Log density of each point of a data set."""
-
-    observation: Observation
-
-    def __call__(self, model: Measured, data: dict[str, Array]) -> Float[Array, " n"]:
-        return self.observation.density(data, self.observation.seen(model), model.noise)
-
-    def take(self, rows: Int[np.ndarray, " b"]) -> "_OfObservation":
-        return _OfObservation(self.observation.take(rows))
 
 
 def _described(optimiser: optax.GradientTransformation, size: int) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Array
 from retrojax.fit import maximise
 from retrojax.fit.estimate import Data, Ends, Estimate, LeastSquares
 from retrojax.fit.maximise import Likelihood
-from retrojax.fit.observation import KINDS, Observation, Seen
+from retrojax.fit.observation import KINDS, Densities, Observation, Seen
 from retrojax.fit.pieces import pieces_of
 from retrojax.fit.problem import Problem
 from retrojax.fit.saved import Saved
@@ -102,7 +102,7 @@ class MostLikely(Estimate):
         return np.concatenate(pieces)[: len(ends.u)]
 
     def likelihood(self) -> Likelihood:
-        return Likelihood(self.observation.log_density, self.problem.groups)
+        return Likelihood(Densities(self.observation), self.problem.groups)
 
     def _filled(self, data: Data, sets: np.ndarray) -> tuple[Data, np.ndarray]:
         """The data sets that are asked for in the slots, and in which slot that of each row is."""
@@ -127,7 +127,7 @@ class MostLikely(Estimate):
         return eqx.tree_at(lambda o: o.observed, self.observation, observed)
 
     def _solve_batch(self, u0: Any, weight: Any, held: Any, prior: Any, *arrays: Any) -> tuple[Any, ...]:
-        likelihood = Likelihood(self._with(arrays).log_density, self.problem.groups * self.slots)
+        likelihood = Likelihood(Densities(self._with(arrays)), self.problem.groups * self.slots)
         most, tolerance = self._steps
         return maximise.solve_all(likelihood, self.model, self.spec, u0, weight, held, prior, max_steps=most,
                                   tolerance=tolerance)
@@ -138,7 +138,7 @@ class MostLikely(Estimate):
         found = np.diag(prior_coordinates(self.spec)[1] ** 2)
         for part, rows, new in pieces_of(whole, self.problem.mean.size, self.pieces):
             counts = each[:, :, rows] * (np.arange(rows.size) < new)
-            found = found + np.asarray(_curvatures(part.log_density, self.model, self._items, jnp.asarray(u),
+            found = found + np.asarray(_curvatures(Densities(part), self.model, self._items, jnp.asarray(u),
                                                    jnp.asarray(counts.reshape(len(u), -1))))
         return (found,)
 

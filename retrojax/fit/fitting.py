@@ -11,7 +11,6 @@ from retrojax.fit.estimate import Ends, Estimate, LeastSquares
 from retrojax.fit.estimate_descent import ByDescent, Descending
 from retrojax.fit.estimate_likelihood import MostLikely
 from retrojax.fit.identify import (
-    KNOWN_WITHIN,
     Identified,
     directions,
     identify,
@@ -21,9 +20,9 @@ from retrojax.fit.identify import (
 from retrojax.fit.observation import Observation
 from retrojax.fit.problem import Problem, check_problem
 from retrojax.fit.recovery import recover as recover_parameters
-from retrojax.fit.result import FitResult, HeldOut, ParameterResult, Starts
+from retrojax.fit.result import FitResult, HeldOut, Starts, parameter_results
 from retrojax.fit.saved import Saved
-from retrojax.fit.spec import Parameter, Spec, check_spec, double, draw_starts
+from retrojax.fit.spec import Spec, check_spec, double, draw_starts
 from retrojax.types import SeedKey
 
 
@@ -126,7 +125,7 @@ def fit_prepared(
         n_observations=problem.predict.count if isinstance(problem.predict, Observation) else int(
             np.sum(problem.is_data)),
         log_likelihood=float(np.sum(density[problem.is_data])),
-        parameters=_parameters(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
+        parameters=parameter_results(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
         coordinates=solved.u[best], information=information,
         directions=directions(spec, values[best], information),
         undetermined=local.undetermined + others.undetermined,
@@ -211,18 +210,6 @@ def mean_of_others(problem: Problem) -> np.ndarray:
     weight = np.where(data, problem.sem**-2.0, 0.0)
     return np.array([np.average(problem.mean, weights=weight * (groups != g)) if is_data else mean
                      for g, is_data, mean in zip(groups, data, problem.mean, strict=True)])
-
-
-def _parameters(spec: Spec, values: np.ndarray, log_sd: np.ndarray) -> dict[str, ParameterResult]:
-    return {path: _one_parameter(p, float(v), float(s)) for (path, p), v, s in
-            zip(spec.items(), values, log_sd, strict=True)}
-
-
-def _one_parameter(parameter: Parameter, value: float, log_sd: float) -> ParameterResult:
-    bound = parameter.transform.bound(value)
-    scale = parameter.spread if parameter.transform.kind == "identity" else abs(value)
-    sd = log_sd * scale if np.isfinite(log_sd) else None
-    return ParameterResult(value, sd, parameter.unit, bound, bound is None and log_sd < KNOWN_WITHIN)
 
 
 def _chi2(problem: Problem, prediction: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""What a least-squares optimum says about its parameters, and what it cannot say."""
+"""What an optimum says about its parameters, and what it cannot say."""
 
 import math
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class Identified(NamedTuple):
 
 
 def identify(spec: Spec, values: np.ndarray, jacobian: np.ndarray, weight: np.ndarray) -> Identified:
-    """Uncertainties from the curvature of the loss.
+    """Uncertainties at an optimum of least squares, from its Jacobian.
 
     With S = W J (dx/d ln x), the Fisher information of the ln x is F = S^T S plus that of the priors. An eigenvector v
     of F with eigenvalue lambda is the product of the x_i to the power v_i, known to exp(1/sqrt(lambda)).

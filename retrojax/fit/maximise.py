@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, Int
 
 from retrojax.errors import InputError
 from retrojax.fit import likelihoods
-from retrojax.fit.identify import KNOWN_WITHIN, identify_information, spread_of_good_starts
+from retrojax.fit.identify import identify_information, spread_of_good_starts
 from retrojax.fit.pieces import part_of, pieces_of
 from retrojax.fit.problem import Problem, check_problem
-from retrojax.fit.result import ParameterResult, Starts
+from retrojax.fit.result import ParameterResult, Starts, parameter_results
 from retrojax.fit.spec import (
     Spec,
     check_spec,
@@ -196,7 +196,7 @@ def summarise(
         log_posterior=-float(solved.loss[best]),
         log_density=density,
         n=int(np.sum(weight > 0)),
-        parameters=_parameters(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
+        parameters=parameter_results(spec, values[best], np.maximum(local.log_sd, others.log_sd)),
         undetermined=local.undetermined + others.undetermined,
         starts=Starts(solved.loss, solved.converged, solved.steps, np.asarray(natural(spec, jnp.asarray(u0))), values),
         information=information,
@@ -292,14 +292,3 @@ def _leave_out(likelihood, model, spec, u0, weight, max_steps, tolerance) -> dic
         density = np.asarray(eqx.filter_jit(likelihood.log_density)(set_coordinates(model, spec, u)))
         scores[name] = float(np.sum((weight * density)[groups == name]))
     return scores
-
-
-def _parameters(spec: Spec, values: np.ndarray, log_sd: np.ndarray) -> dict[str, ParameterResult]:
-    report = {}
-    for (path, parameter), value, spread in zip(spec.items(), values, log_sd, strict=True):
-        bound = parameter.transform.bound(float(value))
-        scale = parameter.spread if parameter.transform.kind == "identity" else abs(float(value))
-        sd = float(spread) * scale if np.isfinite(spread) else None
-        identified = bool(bound is None and spread < KNOWN_WITHIN)
-        report[path] = ParameterResult(float(value), sd, parameter.unit, bound, identified)
-    return report

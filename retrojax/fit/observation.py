@@ -104,10 +104,6 @@ class Observation(eqx.Module):
         observed = {name: array[:, rows] for name, array in self.observed.items()}
         return Observation(self.outcome.take(rows), self.kind, self.sites, observed, self.sem[rows], self.assumed[rows])
 
-    def log_density(self, model: Measured) -> Float[Array, " m"]:
-        """Log density of every point of every set, [sets * n]."""
-        return self.density(self.observed, self.seen(model), model.noise).ravel()
-
     def draw(self, rng: np.random.Generator, seen: Seen, noise: dict[str, Any]) -> dict[str, np.ndarray]:
         """One data set [n, ...] as a model with these predictions would give it; what is assumed stays as it is."""
         data = {name: np.asarray(array[0]) for name, array in self.observed.items()}
@@ -194,3 +190,21 @@ KINDS: dict[str, Kind] = {
         _binomial, _draw_trials, ("quantum", "noise_sd"), ("quantal_cv",), "values", True),
 }
 """Name -> observation model; the names are those of `retrojax.fit.likelihoods`."""
+
+
+class Densities(eqx.Module):
+    """Log density of every point of an `Observation`, as a function of the model that can be taken in pieces.
+
+    Of one data set [n] given after the model, or of the observation's own, [sets * n].
+    """
+
+    observation: Observation
+
+    def __call__(self, model: Measured, data: dict[str, Array] | None = None) -> Float[Array, " n"]:
+        observation = self.observation
+        observed = observation.observed if data is None else data
+        return observation.density(observed, observation.seen(model), model.noise).ravel()
+
+    def take(self, rows: Int[np.ndarray, " b"]) -> "Densities":
+        """Of these points alone."""
+        return Densities(self.observation.take(rows))

@@ -64,5 +64,23 @@ def _predicted(predict: Any, model: Any, items: Any, u: Array) -> tuple[Array, A
     return value, slopes
 
 
+def evaluated_in_pieces(function: Any, model: Any, count: int, size: int | None) -> Float[np.ndarray, " n"]:
+    """What `function` says of `count` observations under a model, `size` of them at a time."""
+    run = eqx.filter_jit(lambda part, model: part(model))
+    return np.concatenate([np.asarray(run(part, model))[:new] for part, _, new in pieces_of(function, count, size)])
+
+
+def stacked_pieces(
+    tree: Any, weight: Float[np.ndarray, " n"], size: int
+) -> tuple[Any, Any, Float[np.ndarray, "pieces size"]]:
+    """All pieces at once for a loop inside a compiled step: their arrays along a new first axis, what is no array
+    (`equinox.combine` puts the two together), and the weights, 0 where a row of the last piece repeats its first."""
+    pieces = list(pieces_of(tree, weight.size, size))
+    weights = np.stack([weight[rows] * (np.arange(rows.size) < new) for _, rows, new in pieces])
+    arrays, rest = zip(*(eqx.partition(part, lambda x: isinstance(x, jax.Array | np.ndarray)) for part, _, _ in pieces),
+                       strict=True)
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays), rest[0], weights
+
+
 def _is_key(x: Any) -> bool:
     return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +11,9 @@ from jaxtyping import Array
 
 from retrojax.errors import InputError
 from retrojax.fit.maximise import Likelihood, MaximumLikelihood, log_posterior
+from retrojax.fit.pieces import stacked_pieces
 from retrojax.fit.result import FitResult
-from retrojax.fit.spec import Spec, natural
+from retrojax.fit.spec import Spec, natural, prior_misfit, without_priors
 from retrojax.types import SeedKey
 
 
@@ -33,7 +35,7 @@ class Posterior(NamedTuple):
 
 def sample_posterior(
     likelihood: Likelihood, model: Any, spec: Spec, fit: MaximumLikelihood | FitResult, key: SeedKey, *,
-    chains: int = 4, warmup: int = 500, draws: int = 500,
+    chains: int = 4, warmup: int = 500, draws: int = 500, pieces: int | None = None,
 ) -> Posterior:
     """Sample exp(log-likelihood + log priors) in the unbounded coordinates of `spec`, where the priors are normal.
 
@@ -45,23 +47,44 @@ def sample_posterior(
 
     - `fit`: of the same likelihood, model and spec. `key`: typed key.
     - `chains`, `warmup`, `draws`: numbers of chains, adaptation steps and kept draws of each.
+    - `pieces`: observations that a gradient runs at a time, None for all (`log_posterior_in_pieces`).
 
     **Raises** `InputError` if the sampler is not installed.
 
     Reference: Hoffman & Gelman (2014) J Mach Learn Res 15:1593.
     """
     with jax.enable_x64(True):
-        weight = likelihood.weights
-
-        def density(u):
-            return log_posterior(likelihood.log_density, model, spec, u, weight)
-
+        density = log_posterior_in_pieces(likelihood, model, spec, pieces)
         start_key, run_key = jax.random.split(key)
         starts = fit.coordinates + jax.random.normal(start_key, (chains, len(spec))) @ laplace_root(fit.information).T
         u, divergences = run_nuts(density, starts, run_key, warmup, draws)
         blackjax = import_blackjax()
         return Posterior(tuple(spec), np.asarray(natural(spec, u)), np.asarray(u),
                          np.asarray(blackjax.rhat(u)), np.asarray(blackjax.ess(u)), divergences)
+
+
+def log_posterior_in_pieces(
+    likelihood: Likelihood, model: Any, spec: Spec, size: int | None
+) -> Callable[[Array], Array]:
+    """Coordinates [P] -> log posterior up to a constant, `size` observations after one another, or all at once.
+
+    A reverse-mode gradient then keeps the run of one piece at a time, at the price of running each twice. All must
+    have as many observations as the likelihood has groups, and be such that `fit.pieces` can take them apart.
+    """
+    if size is None:
+        return lambda u: log_posterior(likelihood.log_density, model, spec, u, likelihood.weights)
+    arrays, rest, weights = stacked_pieces(likelihood.log_density, likelihood.weights, size)
+    bare = without_priors(spec)
+
+    def density(u):
+        @jax.checkpoint
+        def of_piece(piece):
+            here, weight = piece
+            return log_posterior(eqx.combine(here, rest), model, bare, u, weight)
+
+        return jnp.sum(jax.lax.map(of_piece, (arrays, jnp.asarray(weights)))) - 0.5 * prior_misfit(spec, u)
+
+    return density
 
 
 def run_nuts(density: Callable[[Any], Array], starts: Any, key: SeedKey, warmup: int, draws: int) -> tuple[Any, int]:

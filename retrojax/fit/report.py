@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 
@@ -14,6 +13,7 @@ from retrojax.fit.compare import Comparison, compare
 from retrojax.fit.config import FitConfig, build, build_alternative, published
 from retrojax.fit.estimate import Estimate
 from retrojax.fit.fitting import fit_prepared, mean_of_others, prepare, simple_answers
+from retrojax.fit.pieces import evaluated_in_pieces
 from retrojax.fit.posterior import Posterior, laplace_root, sample_posterior
 from retrojax.fit.predictive import Predictive, predictive_check
 from retrojax.fit.profile import Profile, profile_estimate
@@ -139,18 +139,14 @@ def _baselines(config: FitConfig, estimate: Estimate, result: FitResult) -> tupl
     for name in config.report.baselines:
         if name == "published":
             model = double(published(config))
-            values, density = map(np.asarray, _worth(problem.predict, estimate.likelihood().log_density, model))
+            values, density = (evaluated_in_pieces(function, model, problem.mean.size, estimate.pieces)
+                               for function in (problem.predict, estimate.likelihood().log_density))
             rows.append(row(name, values, density, values, density))
             continue
         values = simple[name]
         out = mean_of_others(problem) if name == "mean of data" and held else values
         rows.append(row(name, values, estimate.density_of(values), out, estimate.density_of(out)))
     return tuple(rows)
-
-
-@eqx.filter_jit
-def _worth(predict: Any, log_density: Any, model: Any) -> tuple[Any, Any]:
-    return predict(model), log_density(model)
 
 
 def _profiled(config: FitConfig, result: FitResult) -> list[str]:
@@ -164,11 +160,12 @@ def _sampled(size: SampleSection, seed: int, estimate: Estimate, result: FitResu
 
     def run(*_: Any) -> tuple[Any, ...]:
         drawn = sample_posterior(estimate.likelihood(), estimate.model, estimate.spec, result, key, chains=size.chains,
-                                 warmup=size.warmup, draws=size.draws)
+                                 warmup=size.warmup, draws=size.draws, pieces=estimate.pieces)
         return drawn[1:]
 
     problem = estimate.problem
-    fixed = (estimate.model, problem.predict, problem.mean, problem.sem, str(estimate.spec), str(size), seed)
+    fixed = (estimate.model, problem.predict, problem.mean, problem.sem, str(estimate.spec), str(size), seed,
+             estimate.pieces)
     sample = run if saved is None else saved.remember("sample", run, fixed)
     draws, coordinates, r_hat, effective, divergences = (np.asarray(field) for field in sample(result.coordinates))
     return Posterior(tuple(result.parameters), draws, coordinates, r_hat, effective, int(divergences))

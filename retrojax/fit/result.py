@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrojax.errors import InputError
-from retrojax.fit.identify import Directions, verdict
+from retrojax.fit.identify import KNOWN_WITHIN, Directions, verdict
 from retrojax.fit.problem import Problem
+from retrojax.fit.spec import Spec
 
 
 class ParameterResult(NamedTuple):
@@ -23,6 +24,17 @@ class ParameterResult(NamedTuple):
     unit: str
     bound: str | None
     identified: bool
+
+
+def parameter_results(spec: Spec, values: np.ndarray, log_sd: np.ndarray) -> dict[str, ParameterResult]:
+    """Every parameter at `values` [P], with the standard deviation of its ln x (of x/spread for `identity`) [P]."""
+    found = {}
+    for (path, parameter), value, spread in zip(spec.items(), values.tolist(), log_sd.tolist(), strict=True):
+        bound = parameter.transform.bound(value)
+        scale = parameter.spread if parameter.transform.kind == "identity" else abs(value)
+        sd = spread * scale if math.isfinite(spread) else None
+        found[path] = ParameterResult(value, sd, parameter.unit, bound, bound is None and spread < KNOWN_WITHIN)
+    return found
 
 
 class Starts(NamedTuple):

@@ -182,7 +182,7 @@ class LikelihoodSection(Section):
     def _arguments_of_kind(self) -> "LikelihoodSection":
         kind = KINDS[self.kind]
         needs = kind.needs + (("n_sites",) if kind.quantal else ())
-        for name in set(type(self).model_fields) - {"kind"}:
+        for name in [name for name in type(self).model_fields if name != "kind"]:
             given = getattr(self, name) is not None
             if name in needs and not given:
                 raise InputError(name, "missing", f"a number, which {self.kind} needs", "add this key")

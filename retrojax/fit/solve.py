@@ -46,6 +46,15 @@ class Solver(NamedTuple):
     compile_s: float
     prior: np.ndarray
 
+    def __call__(self, u0: np.ndarray, mean: np.ndarray, weight: np.ndarray, prior: np.ndarray | None = None) -> Solved:
+        """Any number of solves, a batch at a time; `prior` by default that of the spec for all."""
+        prior = np.broadcast_to(self.prior if prior is None else prior, np.shape(u0))
+        pieces = []
+        for rows in batches(len(u0), self.batch):
+            part = self.run(*(jnp.asarray(values[rows], float) for values in (u0, mean, weight, prior)))
+            pieces.append([np.asarray(field) for field in part])
+        return Solved(*(np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True)))
+
 
 def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_steps: int, tolerance: float) -> Solver:
     """Compile Levenberg-Marquardt for `batch` independent solves.
@@ -93,21 +102,6 @@ def compile_solver(problem: Problem, model: Any, spec: Spec, batch: int, max_ste
     many: Any = eqx.filter_jit(eqx.filter_vmap(one, in_axes=(None, 0, 0, 0, 0)))
     executable = many.lower(data, *examples).compile()
     return Solver(lambda *arrays: executable(data, *arrays), batch, time.perf_counter() - started, own_prior)
-
-
-def solve_all(
-    solver: Solver, u0: np.ndarray, mean: np.ndarray, weight: np.ndarray, prior: np.ndarray | None = None
-) -> Solved:
-    """Run any number of solves through the fixed batch; rows of the last batch that are spare repeat its first.
-
-    `prior`: means of the priors of every solve [B, P], by default those of the spec.
-    """
-    prior = np.broadcast_to(solver.prior if prior is None else prior, np.shape(u0))
-    pieces = []
-    for rows in batches(len(u0), solver.batch):
-        part = solver.run(*(jnp.asarray(values[rows], float) for values in (u0, mean, weight, prior)))
-        pieces.append([np.asarray(field) for field in part])
-    return Solved(*(np.concatenate(parts)[: len(u0)] for parts in zip(*pieces, strict=True)))
 
 
 def batches(count: int, size: int) -> list[np.ndarray]:

@@ -42,16 +42,21 @@ class Transform(NamedTuple):
         return u
 
     def forward(self, x: Any) -> Any:
-        """u at x, of a simplex at x/x_rest; x outside the bounds of a logit counts as 1 % of the range inside them."""
+        """u at x inside the bounds, of a simplex at x/x_rest."""
         if self.kind in ("log", "simplex"):
             return np.log(x)
         if self.kind == "softplus":
             return x - self.low + np.log(-np.expm1(self.low - x))
         if self.kind == "logit":
-            margin = 0.01 * (self.high - self.low)
-            x = np.clip(x, self.low + margin, self.high - margin)
             return np.log((x - self.low) / (self.high - x))
         return x
+
+    def inside(self, x: Any) -> Any:
+        """x, at least 1 % of the range inside the bounds of a logit."""
+        if self.kind != "logit":
+            return x
+        margin = 0.01 * (self.high - self.low)
+        return np.clip(x, self.low + margin, self.high - margin)
 
     def bound(self, x: float) -> str | None:
         """`low` or `high` if x stands within 1 % of the range from that bound, else None."""
@@ -231,7 +236,8 @@ def draw_starts(spec: Spec, count: int, rng: np.random.Generator) -> np.ndarray:
             continue
         identity = parameter.transform.kind == "identity"
         drawn = parameter.centre + kick if identity else parameter.centre * np.exp(kick)
-        columns.append(parameter.transform.forward(drawn))
+        columns.append(parameter.transform.forward(parameter.transform.inside(drawn)))
+        columns[-1][0] = middle[number]
     return np.stack(columns, -1)
 
 

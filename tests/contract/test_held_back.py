@@ -12,6 +12,7 @@ from scipy import stats
 from retrojax.errors import InputError
 from retrojax.fit import likelihoods
 from retrojax.fit.spec import double
+from retrojax.parts import TsodyksMarkram
 from retrojax.testing import Recordings, held_back, keep, kept, parameters
 
 READERS = {
@@ -97,10 +98,9 @@ def test_mossy_fibre(x64, table):
     run = experiment("fit_mossy_fibre")
     # columns r7 on and `sweep` are left out; a blank and a zero are missing
     one = run.read_held(table("protocol,r1,r2,r3", "20,1.5,,0"), None)
-    models = {run.BASE: double(run.start(run.TsodyksMarkram()))}
-    cv = float(models[run.BASE].cv)
-    expected = stats.gamma.logpdf(1.5, cv**-2, scale=cv**2)
-    assert run.score(one, models)["no plasticity"] == pytest.approx(expected, rel=1e-6)
+    constant = run.fix(double(run.start(run.MODELS["no plasticity"][0])), {"scale": 2.0, "cv": 0.9})
+    expected = stats.gamma.logpdf(1.5, 0.9**-2, scale=2 * 0.9**2)
+    assert run.score(one, {"no plasticity": constant})["no plasticity"] == pytest.approx(expected, rel=1e-6)
     lines = "protocol,r1,r2,r3", "new,1.0,2.0,3.0"
     for meaning in (table("label,intervals", "new,10;10", name="p.csv"),
                     table("label,pre_ms", "new,0;10;20", name="q.csv"),
@@ -254,18 +254,28 @@ def test_branches(x64, table):
 def test_synapse_sizes(x64, table):
     run = experiment("fit_synapse_size")
     head = "cell_type,dendrite,synapse,day,present,weight_norm"
-    path = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0"), None)
-    drift = run.start({})
-    found = run.score(path, {"pv": {"m": drift}}, {"pv": 0.5, "pyr": 0.0})
-    covariance = np.asarray(drift.covariance(jnp.asarray([0.0, 4.0])))
-    expected = stats.multivariate_normal.logpdf(np.log([2.0, 3.0]), [0.5, 0.5], covariance)
-    assert found == {"PV, m": pytest.approx(expected)}
+    held = run.read_held(table(head, "pv,d,0,0,1,2.0", "pv,d,0,4,1,3.0", "pv,d,0,8,0,0",
+                               "pv,d,1,0,0,0", "pv,d,1,4,1,0.8", "pv,d,1,8,1,0.5", "pv,e,0,8,1,1.5"), None)
+    drift = run.start({"mean": 0.4, "offset": 0.3, "shared": 0.5})
+    of_ln = run.start({"mean": 0.4, "offset": 0.0, "shared": 0.0})
+    found = run.score(held, {"pv": {"m": drift, "of ln size": of_ln}})
+    # of every measurement: synapse, its dendrite, session
+    synapse, dendrite, session = np.array([(0, 0, 0), (0, 0, 1), (1, 0, 1), (1, 0, 2), (2, 1, 2)]).T
+    size = np.array([2.0, 3.0, 0.8, 0.5, 1.5])
+    of_one = np.asarray(drift.covariance(jnp.asarray([0.0, 4.0, 8.0])))[np.ix_(session, session)]
+    alone = of_one * (synapse[:, None] == synapse)
+    together = 0.5**2 * (dendrite[:, None] == dendrite) * (session[:, None] == session)
+    # a density of ln size, as without an offset: scores of both are in one unit
+    expected = stats.multivariate_normal.logpdf(np.log(size + 0.3), np.full(5, 0.4), alone + together)
+    assert found == {"PV, m": pytest.approx(expected + np.sum(np.log(size / (size + 0.3)))),
+                     "PV, of ln size": pytest.approx(
+                         stats.multivariate_normal.logpdf(np.log(size), np.full(5, 0.4), alone))}
 
 
 def test_parameters_go_back_into_a_model(x64):
     run = experiment("fit_mossy_fibre")
-    model = double(run.start(run.TsodyksMarkram(tau_rec=123.0)))
+    model = double(run.start(TsodyksMarkram(tau_rec=123.0)))
     values = parameters(model)
     assert values["release.tau_rec"] == 123.0 and values.keys() >= {"U", "scale", "cv", "K"}
-    again = run.fix(double(run.start(run.TsodyksMarkram())), values)
+    again = run.fix(double(run.start(TsodyksMarkram())), values)
     assert parameters(again) == values

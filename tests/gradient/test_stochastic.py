@@ -35,7 +35,8 @@ from retrojax.fit.cost import predict_cost
 from retrojax.fit.estimate import Ends
 from retrojax.fit.estimate_descent import ByDescent
 from retrojax.fit.fitting import prepare
-from retrojax.fit.pieces import part_of
+from retrojax.fit.pieces import evaluated_in_pieces, part_of
+from retrojax.fit.posterior import log_posterior_in_pieces
 from retrojax.fit.sections import LikelihoodSection
 from retrojax.fit.spec import draw_starts
 from retrojax.validation import validate
@@ -229,6 +230,34 @@ def test_pieces_of_an_observation_add_up_to_all_of_it(x64):
     ends = Ends(u, u[:, 0], u[:, 0] > 0, np.ones(3, int))
     for look in (lambda one: one.expected(u), lambda one: one.density(u), lambda one: one.information(ends)):
         np.testing.assert_allclose(look(parts), look(whole), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("likelihood", [None, pytest.param({"kind": "student_t", "dof": 4}, marks=pytest.mark.repro)])
+def test_a_posterior_in_pieces_is_that_of_all_points_and_needs_less_memory(x64, likelihood):
+    config = with_points(64, None).model_copy(update={"likelihood": validate(
+        LikelihoodSection, likelihood) if likelihood else None})
+    built = build(config)
+    likelihood = prepare(*built, batch=4, descent=HOW._replace(batch=5)).likelihood()
+    likelihood = likelihood._replace(weight=np.arange(1, 65) % 3 / 2)
+    u = jnp.asarray(draw_starts(built[2], 2, np.random.default_rng(0))[1])
+    found, memory = [], []
+    for size in (None, 5):  # 64 points: the last piece is filled up with one that must not count again
+        density = jax.jit(jax.value_and_grad(log_posterior_in_pieces(likelihood, *built[1:], size)))
+        program = density.lower(u).compile()
+        found.append(program(u))
+        memory.append(program.memory_analysis().temp_size_in_bytes)
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-12)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-9, atol=1e-9)
+    assert memory[1] < memory[0] / 4
+
+
+def test_published_parameters_are_judged_in_pieces(x64):
+    built = build(configured())
+    density = least_squares_likelihood(built[0]).log_density
+    for function in (built[0].predict, density):
+        whole, parts = (evaluated_in_pieces(function, built[1], 10, size) for size in (None, 4))
+        np.testing.assert_allclose(parts, whole, rtol=1e-12)
+        assert parts.shape == (10,)
 
 
 def test_points_of_a_likelihood_take_their_protocols_along(x64):

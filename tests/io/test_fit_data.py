@@ -70,6 +70,19 @@ def test_xarray_brings_its_units():
         from_xarray(table, {"value": Column("absent")})
 
 
+def test_several_variables_of_one_role_are_of_one_unit_and_one_dimension():
+    table = xr.Dataset({"first": ("row", [4e-12], {"units": "A"}), "second": ("row", [2.0], {"units": "pA"}),
+                        "third": ("row", [2e-12], {"units": "A"}), "rate": ("row", [10.0]), "pulses": ("row", [2]),
+                        "train": (("row", "stimulus"), [[4e-12, 2e-12]], {"units": "A"})})
+    rest = {"rate": Column("rate", "Hz"), "pulses": Column("pulses")}
+    data = from_xarray(table, {"value": Column(("first", "third"), "pA", "pA"), **rest})
+    np.testing.assert_allclose(data.values, [[4.0, 2.0]])
+    with pytest.raises(InputError, match=r"columns.value = 'A, pA'.*one unit"):
+        from_xarray(table, {"value": Column(("first", "second"), "pA", "pA"), **rest})
+    with pytest.raises(InputError, match=r"columns.value = 'train'"):
+        from_xarray(table, {"value": Column(("first", "train"), "pA", "pA"), **rest})
+
+
 @pytest.mark.parametrize(("change", "columns", "words"), [
     ({"w": ["1.5", ""]}, {}, "w, row 2"),
     ({"w": ["1.5", "nan"]}, {}, "w, row 2"),

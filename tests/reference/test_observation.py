@@ -11,7 +11,7 @@ from scipy import stats
 
 from retrojax.errors import InputError
 from retrojax.fit import FitConfig, build
-from retrojax.fit.observation import KINDS, Seen
+from retrojax.fit.observation import KINDS, Densities, Seen
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_sjostrom.yaml").read_text())
 N, CELLS = 3, 5
@@ -93,7 +93,7 @@ def test_an_assumption_is_normal_and_noise_can_be_fitted(x64):
     config = with_likelihood({"kind": "student_t", "dof": 4}, assumptions=assumed)
     more = {**config.parameters, "noise.dof": config.parameters["rules.0.c_plus"]}
     problem, model, spec = build(config.model_copy(update={"parameters": more}))
-    density = np.asarray(eqx.filter_jit(problem.predict.log_density)(model))
+    density = np.asarray(eqx.filter_jit(Densities(problem.predict))(model))
     assert density.shape == (11,) and spec["noise.dof"].centre == 4.0 and problem.predict.count == 10
     # one pairing every ten seconds leaves q alone
     assert density[-1] == pytest.approx(stats.norm.logpdf(1.2, 1.0, 0.03), rel=1e-6)

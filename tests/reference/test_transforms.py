@@ -16,6 +16,7 @@ from retrojax.fit.spec import (
     draw_starts,
     fix,
     natural,
+    prior_coordinates,
     relative_slopes,
     set_coordinates,
 )
@@ -99,3 +100,12 @@ def test_soft_clip_tends_to_the_hard_one_and_keeps_a_slope(x64):
     soft = Bounds(softness=0.01)
     assert float(soft.clip_p(jnp.asarray(1.5))) == pytest.approx(1.0, abs=1e-9)
     assert float(soft.harden().clip_q(jnp.asarray(2.5))) == 2.0
+
+
+def test_a_centre_or_prior_close_to_a_bound_stays_where_it_is(x64):
+    spec = {"a": Parameter(Transform("logit", 0.0, 1.0), 0.004, 3.0, prior=(0.002, 0.5))}
+    assert float(natural(spec, jnp.asarray(centres(spec)))[0]) == pytest.approx(0.004, rel=1e-12)
+    assert prior_coordinates(spec)[0][0] == pytest.approx(np.log(0.002 / 0.998), rel=1e-12)
+    starts = np.asarray(natural(spec, jnp.asarray(draw_starts(spec, 50, np.random.default_rng(0)))))[:, 0]
+    # starts are drawn away from the bounds, where the coordinate is a plateau; the first stands at the centre
+    assert starts[0] == pytest.approx(0.004, rel=1e-12) and starts[1:].min() > 0.0099 and starts.max() < 0.9901
