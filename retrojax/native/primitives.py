@@ -38,7 +38,7 @@ def collect(
 def put(
     rows: list[Float[Array, "b slot"]], block: Int[Array, " b"], now: Int[Array, " b"], target: Int[Array, "b slot"],
     units: Int[Array, "b slot"], delay: Array, used: Int[Array, ""], most: Int[Array, ""],
-    above: Bool[Array, "b J slot"], cells: Float[Array, "B C slot"], waiting: Int[Array, "D L X N"],
+    above: Bool[Array, "b J slot"], cells: Float[Array, "B C slot"], waiting: Int[Array, "D L receptor N"],
     hot: Bool[Array, "B J slot"],
 ) -> tuple[Array, ...]:
     """The first `used` blocks into their places in `cells`, and their input into `waiting` (`engine.lazy.block`).
@@ -57,7 +57,7 @@ def put(
 def note(
     spiked: Bool[Array, "L N"], seen: Float[Array, "L Q N"], read: Int[Array, " R"], step: Int[Array, ""],
     synced: Int[Array, ""], here: Int[Array, ""], fired: UInt32[Array, " N"], ring: Int[Array, "N K"],
-    before: Float[Array, "R N K"], waiting: Int[Array, "D L X N"],
+    before: Float[Array, "R N K"], waiting: Int[Array, "D L receptor N"],
 ) -> tuple[Array, ...]:
     """Spikes of a block into the rings, and the input of turn `here` out of its own (`engine.lazy.block`).
 
@@ -86,7 +86,7 @@ def send(
 
 def deliver(
     pending: UInt32[Array, " A"], first: Int[Array, " A1"], post: Int[Array, "B slot"], units: Array, delay: Array,
-    start: Int[Array, ""], waiting: Int[Array, "D L X N"],
+    start: Int[Array, ""], waiting: Int[Array, "D L receptor N"],
 ) -> Array:
     """`waiting` with what pending axons send through their fixed synapses (`engine.lazy.fixed`).
 

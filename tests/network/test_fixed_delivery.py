@@ -37,9 +37,10 @@ def fixed_model(weight, neurons=None, background=None):
                  background)
 
 
+@pytest.mark.parametrize("cells", [DeltaLIF(), LIF()], ids=["one sum", "excitation and inhibition apart"])
 @pytest.mark.parametrize("alike", [True, False], ids=["one weight and delay", "one per synapse"])
 @pytest.mark.parametrize("path", ["native", "plain"])
-def test_input_is_the_sum_over_all_spikes_to_the_bit(monkeypatch, alike, path):
+def test_input_is_the_sum_over_all_spikes_to_the_bit(monkeypatch, cells, alike, path):
     if path == "native" and not native.ready():
         pytest.skip(native.status())
     monkeypatch.setattr(native, "ready", lambda: path == "native")
@@ -48,7 +49,7 @@ def test_input_is_the_sum_over_all_spikes_to_the_bit(monkeypatch, alike, path):
     pre, post = rng.integers(0, neurons - 20, count), rng.integers(0, neurons, count)
     weight = np.asarray(-0.3) if alike else rng.uniform(-2, 1, count)
     delay = np.full(count, 6) if alike else rng.integers(6, 21, count)
-    wiring, model = fixed_wiring(neurons, pre, post, delay, weight), fixed_model(weight)
+    wiring, model = fixed_wiring(neurons, pre, post, delay, weight), fixed_model(weight, cells)
     times = plan_times(wiring, CLOCKS)
     tissue, state = build_lazy(model, wiring, times, None, 1.0, 4.0, 0)
     pending = (rng.integers(0, 2**times.block, neurons) * (rng.random(neurons) < 0.4)).astype(np.uint32)
@@ -58,12 +59,14 @@ def test_input_is_the_sum_over_all_spikes_to_the_bit(monkeypatch, alike, path):
     first = np.asarray(state.waiting) + 11
     units = np.broadcast_to(to_fixed(jnp.where(weight < 0, 2.5, 1.0) * jnp.asarray(weight, float),
                                      tissue.input_scale), (count,))
-    expected = first.reshape(-1, 2, neurons).copy()
+    receptors = cells.receptors
+    expected = first.reshape(-1, receptors, neurons).copy()
     for step in range(times.block):
         now = np.flatnonzero(pending[pre] >> step & 1)
         turn = (start + step + delay[now]) % len(expected)
-        np.add.at(expected, (turn, (units[now] < 0).astype(int), post[now]), units[now])
+        np.add.at(expected, (turn, (units[now] < 0) * (receptors - 1), post[now]), units[now])
     assert np.array_equal(deliver(jnp.asarray(first)), expected.reshape(first.shape))
+    assert first.shape[2] == receptors == (2 if isinstance(cells, LIF) else 1)
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ def fixed_units(model: Model, tissue: LazyTissue) -> Int[Array, "..."]:
 
 
 def deliver_fixed(
-    tissue: LazyTissue, waiting: Int[Array, "D L R N"], pending: UInt32[Array, " A"], start: Int[Array, ""],
+    tissue: LazyTissue, waiting: Int[Array, "D L receptor N"], pending: UInt32[Array, " A"], start: Int[Array, ""],
     times: Times, units: Int[Array, "..."],
-) -> Int[Array, "D L R N"]:
+) -> Int[Array, "D L receptor N"]:
     """Adds to `waiting` what the axons of a block send through their fixed synapses.
 
     **Arguments**
@@ -61,7 +61,7 @@ def _deliver(tissue: LazyTissue, axons: Axons, waiting, pending, start, times: T
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] != 0), one, left)[0]
 
 
-def add_input(waiting: Int[Array, "D L R N"], times: Times, step, target, units) -> Int[Array, "D L R N"]:
+def add_input(waiting: Int[Array, "D L receptor N"], times: Times, step, target, units) -> Int[Array, "D L R N"]:
     """Fixed-point input of `target` at absolute `step`, from either sign of synapse."""
     block, inside = jnp.divmod(step - 1, times.block)
     receptor = jnp.where(units < 0, waiting.shape[2] - 1, 0)

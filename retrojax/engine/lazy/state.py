@@ -164,7 +164,7 @@ class LazyState(eqx.Module):
     ring: Int[Array, "N K"]
     ring_post: Float[Array, "R N K"]
     history: UInt32[Array, "H A"]
-    waiting: Int[Array, "D L X N"]
+    waiting: Int[Array, "D L receptor N"]
     synced: Int[Array, "..."]
     fields: tuple[Field, ...]
     emitted: tuple[Float[Array, "_ B slot"], ...]
