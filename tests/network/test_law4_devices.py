@@ -1,17 +1,18 @@
 """Law 4: a network cut among devices does what it does on one. Its devices are the CPU's, see `conftest`."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from structural import COUNT, KINDS, NEURONS, Net, built, draw, growth, some
+from structural import CLOCKS, COUNT, KINDS, NEURONS, Net, built, draw, growth, some
 from test_lazy_laws import RATE, TICKS, advance, alike, different
 
 from retrojax.engine.lazy.cut import Cut, mesh
 from retrojax.engine.lazy.readout import up_to_date
 from retrojax.engine.lazy.structure import grow, prune
 from retrojax.engine.schedules import Lazy
-from retrojax.errors import InputError
+from retrojax.errors import ErrorBit, InputError
 
 pytestmark = pytest.mark.optimised
 
@@ -91,6 +92,16 @@ def test_a_value_that_is_not_finite_is_named_by_the_neuron_of_the_whole_network(
         state = one.state.__class__(**{**vars(one.state), "cells": one.state.cells.at[block, 0, place].set(jnp.nan)})
         spoilt.append(schedule.unfit(one.model, one.tissue, state))
     assert spoilt[0] == spoilt[1] and f"to {drawn['post'][777]})" in spoilt[0]
+
+
+def test_an_error_in_any_part_is_one_of_the_network(case, halves):
+    _, drawn, _, _ = case
+    cut = halves[0]
+    for part in range(2):
+        one = int(np.flatnonzero(drawn["post"] % 2 == part)[0])
+        model = eqx.tree_at(lambda m: m.weight, cut.model, cut.model.weight.at[one].set(1e9))
+        state, _ = Lazy(CLOCKS, cut.times).run(model, cut.tissue, jax.tree.map(jnp.copy, cut.state), 10)
+        assert ErrorBit(int(state.errors)) == ErrorBit.INPUT_OVERFLOW
 
 
 @pytest.mark.parametrize("devices, neurons", [(2, 7), (3, 7), (4, 4), (1, 5)])

@@ -32,9 +32,10 @@ def test_arriving_spikes_are_those_of_the_delay_ago(axonal, block):
             assert blocks == np.diff(first)[expected > 0].sum()
 
 
+@pytest.mark.parametrize("receptors", [1, 2])
 @pytest.mark.parametrize("most", [90, 100])
 @pytest.mark.parametrize("each", [np.int32, np.uint8, None])
-def test_input_arrives_at_its_step_and_receptor_whatever_the_form_of_its_delay(each, most):
+def test_input_arrives_at_its_step_and_receptor_whatever_the_form_of_its_delay(each, most, receptors):
     rng = np.random.default_rng(8)
     count, slot, neurons, used = 40, 32, 50, 17
     target = rng.integers(-1, neurons, (used + 3, slot)).astype(np.int32)
@@ -47,14 +48,15 @@ def test_input_arrives_at_its_step_and_receptor_whatever_the_form_of_its_delay(e
     lags = np.full((count, slot), 3) if each is None else rng.integers(1, 6, (count, slot))
     delay = np.int32(3) if each is None else lags.astype(each)
     rows = [rng.normal(size=target.shape).astype(np.float32) for _ in range(2)]
-    cells, waiting = np.zeros((count, 2, slot), np.float32), rng.integers(0, 9, (3, 2, 2, neurons)).astype(np.int32)
+    cells = np.zeros((count, 2, slot), np.float32)
+    waiting = rng.integers(0, 9, (3, 2, receptors, neurons)).astype(np.int32)
     hot = np.zeros((count, 0, slot), bool)
     over, after, summed, _ = jax.jit(native.put)(
         rows, block, now, target, units, delay, np.int32(used), np.int32(most), hot[: used + 3], cells, waiting, hot)
-    expected = waiting.reshape(6, 2, neurons).copy()
+    expected = waiting.reshape(6, receptors, neurons).copy()
     for b, s in zip(*np.nonzero(target[:used] >= 0), strict=True):
         step = (now[b] - 1 + lags[block[b], s]) % 6
-        expected[step, int(units[b, s] < 0), target[b, s]] += units[b, s]
+        expected[step, int(units[b, s] < 0) * (receptors - 1), target[b, s]] += units[b, s]
     np.testing.assert_array_equal(np.asarray(summed).reshape(expected.shape), expected)
     np.testing.assert_array_equal(after[block[:used]], np.stack(rows, axis=1)[:used])
     assert bool(over) == (most < 95)
