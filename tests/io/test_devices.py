@@ -8,10 +8,13 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from retrojax.cli.main import app
+from retrojax.engine.lazy.assemble import CAN_CUT
 from retrojax.errors import InputError
 from retrojax.io.build import build
 from retrojax.io.config import load_config
 from retrojax.io.run import resume_run, start_run
+
+pytestmark = pytest.mark.skipif(not CAN_CUT, reason="XLA of JAX 0.11 crashes on networks that are cut")
 
 FILE = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 KEYS = ["grid.spacing=16 um", "duration=400 ms", "record.every=200 ms", "slow_step=200 ms", "checkpoint.every=0.1 s",

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from retrojax.cli.checking import print_check
+from retrojax.engine.lazy.assemble import CAN_CUT
 from retrojax.errors import InputError
 from retrojax.io import sizes
 from retrojax.io.build import build
@@ -27,7 +28,7 @@ def file():
     return Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
-@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"], ["network.devices=3"]])
+@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"], *[["network.devices=3"]] * CAN_CUT])
 def test_the_estimate_is_what_gets_allocated(file, keys):
     config = load_config(file, ["grid.spacing=8 um", *keys])
     simulation = build(config, file)

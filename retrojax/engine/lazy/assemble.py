@@ -39,6 +39,9 @@ FEWEST = 16
 """Blocks in a pass at least: loops over fewer are compiled in another way, and an exponential per block then may
 differ in its last bit."""
 
+CAN_CUT = jax.__version_info__[:2] != (0, 11)
+"""XLA of JAX 0.11 crashes where one device's part of a program has arrays without an element, as states have."""
+
 MOST_LANDINGS = 16
 """Spikes of one axon whose calcium may be under way at once; 16 within the longest published delay is 850 Hz."""
 
@@ -279,10 +282,13 @@ def _input_scale(wiring: Wiring, largest_strength: float | int, headroom: float 
 def plan_cut(wiring: Wiring, times: Times, devices: int) -> Cut | None:
     """How the network is cut; None on one device.
 
-    **Raises** `InputError` for less than one device, or more than neurons.
+    **Raises** `InputError` for less than one device, more than neurons, or a JAX that cannot (`CAN_CUT`).
     """
     if not 1 <= devices <= wiring.neurons:
         raise InputError("devices", devices, f"1 to {wiring.neurons}, the neurons", "use as many as there are")
+    if devices > 1 and not CAN_CUT:
+        raise InputError("devices", devices, f"1 with JAX {jax.__version__}, whose compiler crashes on more",
+                         "use 1, or another release of JAX")
     own = (wiring.pre < wiring.neurons).any() or (wiring.fixed_pre < wiring.neurons).any() or times.backward > 0
     return Cut(devices, wiring.neurons, bool(own)) if devices > 1 else None
 
