@@ -28,7 +28,8 @@ def file():
     return Path(__file__).parents[2] / "configs" / "quickstart.yaml"
 
 
-@pytest.mark.parametrize("keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"], *[["network.devices=3"]] * CAN_CUT])
+@pytest.mark.parametrize(
+    "keys", [[], ["dt=0.5 ms"], ["messengers={}", "synapse.rules=[]"], *[["network.devices=3"]] * CAN_CUT])
 def test_the_estimate_is_what_gets_allocated(file, keys):
     config = load_config(file, ["grid.spacing=8 um", *keys])
     simulation = build(config, file)
