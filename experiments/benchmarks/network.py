@@ -72,9 +72,10 @@ def main() -> None:
     import retrojax
 
     import_s = time.perf_counter() - start
+    from retrojax import native
     from retrojax.engine.lazy.assemble import CAN_CUT
 
-    cores = given.devices or (max(min(len(os.sched_getaffinity(0)), given.synapses // EACH), 1) if CAN_CUT else 1)
+    cores = given.devices or (max(min(native.cores(), given.synapses // EACH), 1) if CAN_CUT else 1)
     jax.config.update("jax_num_cpu_devices", cores)
     given.devices = given.devices or (cores if jax.default_backend() == "cpu" else 1)
     if given.cache:

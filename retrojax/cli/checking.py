@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from retrojax.engine.lazy.assemble import plan_cut
 from retrojax.engine.reactions import MOST_PARTS
 from retrojax.engine.schedules import Lazy
 from retrojax.io.maps import free_medium
@@ -51,10 +52,10 @@ def _schedule(plan: Plan) -> str:
     """Which, and why or how."""
     if isinstance(plan.schedule, Lazy):
         times, dt = plan.schedule.times, plan.config.dt
-        many = plan.config.network.devices
-        cut = f"; cut among {many} devices, {-(-plan.wiring.neurons // many)} neurons each" if many > 1 else ""
+        cut = plan_cut(plan.wiring, times, plan.config.network.devices)
+        where = f"; cut among {cut.devices} devices, {cut.each} neurons each at most" if cut else ""
         return (f"lazy: rows of axons that spiked are processed every {times.block * dt:g} ms ({times.block} neuron "
-                f"steps; the shortest dendritic delay sets this){cut}")
+                f"steps; the shortest dendritic delay sets this){where}")
     return f"clocked, every synapse at every dt{': ' + plan.refused if plan.refused else ', as asked'}"
 
 

@@ -4,7 +4,7 @@ Nothing here computes biology. Every primitive has its counterpart in plain JAX 
 and machines without a C compiler use; both give the same bits. `RETROJAX_NATIVE=0` turns this off.
 """
 
-from retrojax.native.loading import ready as ready, share as share, status as status
+from retrojax.native.loading import cores as cores, ready as ready, share as share, status as status
 from retrojax.native.primitives import (
     collect as collect,
     deliver as deliver,
@@ -19,6 +19,6 @@ from retrojax.native.primitives import (
 )
 
 __all__ = [
-    "collect", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "send", "settle", "share",
+    "collect", "cores", "deliver", "deposit", "lift", "lower", "note", "put", "ready", "send", "settle", "share",
     "status", "stock",
 ]

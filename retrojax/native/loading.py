@@ -32,8 +32,12 @@ def status() -> str:
 def share(callers: int) -> None:
     """From now on each of so many threads that call the primitives at once has an equal share of the cores."""
     if ready():
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        _library[0].limit_threads(max(cores // callers, 1))
+        _library[0].limit_threads(max(cores() // callers, 1))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _library: list[ctypes.CDLL] = []

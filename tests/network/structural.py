@@ -82,9 +82,9 @@ def draw(kind: str) -> dict[str, np.ndarray]:
 
 def built(
     kind: str, drawn: dict[str, np.ndarray], dt: float = DT, rate: float = 0.05, axonal: int = 0,
-    clocks: Clocks = CLOCKS, **options,
+    clocks: Clocks = CLOCKS, backward: int = 0, **options,
 ) -> Net:
-    """The network of those synapses; sources at `rate` [1/ms], axonal delay in steps."""
+    """The network of those synapses; sources at `rate` [1/ms], delays of axons and to the own dendrites in steps."""
     none = np.zeros(0, int)
     wiring = Wiring(drawn["ids"], drawn["pre"], drawn["post"], drawn["delay"], drawn["weight"], none, none, none,
                     np.zeros(0), neurons=NEURONS, sources=SOURCES)
@@ -93,7 +93,7 @@ def built(
     neurons, drive = DeltaLIF(20.0, 0.0, 15.0, 0.0, 2.0), Poisson(np.full(SOURCES, rate), dt)
     model = Model(jnp.asarray(dt), synapse(kind, drawn["rho"]), jnp.asarray(drawn["weight"], float), jnp.zeros(0),
                   jnp.asarray(1.0), neurons, drive, messengers)
-    times, space = plan_times(wiring, clocks if messengers else clocks._replace(every=()), axonal), None
+    times, space = plan_times(wiring, clocks if messengers else clocks._replace(every=()), axonal, backward), None
     if messengers:
         distance = 0.0866 if kind == "dense" else None
         near = steps_needed(GRID, 3.3, 1e-3, clocks.steps * dt, 0.0866)

@@ -96,6 +96,15 @@ def test_a_value_that_is_not_finite_is_named_by_the_neuron_of_the_whole_network(
     assert spoilt[0] == spoilt[1] and f"to {drawn['post'][777]})" in spoilt[0]
 
 
+def test_spikes_heard_late_by_the_own_dendrites_are_those_of_the_own_neurons(case):
+    kind, drawn, _, whole = case
+    if kind != "traces":
+        pytest.skip("compiled once, for the kind that pairs spikes")
+    one, two = (advance(built(kind, drawn, rate=RATE, backward=16, devices=devices), 10) for devices in (1, 2))
+    alike(one, two)
+    assert not np.array_equal(one[1], whole[1][: len(one[1])])
+
+
 def test_an_error_in_any_part_is_one_of_the_network(case, halves):
     _, drawn, _, _ = case
     cut = halves[0]

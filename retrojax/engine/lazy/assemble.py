@@ -40,7 +40,7 @@ FEWEST = 16
 differ in its last bit."""
 
 CAN_CUT = jax.__version_info__[:2] != (0, 11)
-"""XLA of JAX 0.11 crashes where one device's part of a program has arrays without an element, as states have."""
+"""XLA of JAX 0.11 crashes on a cut network: on any array without an element that is given to a part, for one."""
 
 MOST_LANDINGS = 16
 """Spikes of one axon whose calcium may be under way at once; 16 within the longest published delay is 850 Hz."""
@@ -200,8 +200,8 @@ def initial_state(
 ) -> LazyState:
     """The resting network at t = 0."""
     blocks, slot = tissue.plastic.post.shape
-    neurons, devices, cells_at_rest = axons - model.drive.sources, 1, model.neurons.init(axons - model.drive.sources)
-    zero = jnp.zeros((), jnp.int32)
+    neurons, devices, zero = axons - model.drive.sources, 1, jnp.zeros((), jnp.int32)
+    cells_at_rest = model.neurons.init(neurons)
     if tissue.cut is not None:
         devices, members = tissue.cut.devices, tissue.cut.members().ravel()
         neurons, cells_at_rest = members.size, jax.tree.map(lambda x: x[members], cells_at_rest)

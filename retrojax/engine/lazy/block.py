@@ -78,10 +78,8 @@ def _advance(model: Model, tissue: LazyTissue, state: LazyState, times: Times, p
     here = (state.step // times.block) % times.ahead
     taus, size = post_taus(model.synapse), state.fired.size
     # a backward delay is at least a block, so what is heard in this one was fired before it
-    late = None
-    if times.backward:
-        neurons = tissue.cut.neurons if tissue.cut else size
-        late = cut.own(tissue.cut, _arriving(state.history, state.step, times, times.backward)[:neurons])
+    late = cut.own(tissue.cut, _arriving(state.history, state.step, times, times.backward))[:size] \
+        if times.backward else None
 
     def one(carry, number):
         neurons, post = carry

@@ -81,8 +81,8 @@ def told(cut: Cut | None, values: Shaped[Array, " n"]) -> Any:
     return cut.in_order(jax.lax.all_gather(values, AXIS, tiled=True))
 
 
-def own(cut: Cut | None, values: Shaped[Array, " N"]) -> Shaped[Array, " n"]:
-    """Of values of all neurons those of this part."""
+def own(cut: Cut | None, values: Shaped[Array, " A"]) -> Shaped[Array, " n"]:
+    """Of values of all neurons, and more after them, those of this part; as they are if the network is not cut."""
     return values if cut is None else values[_members(cut)]
 
 

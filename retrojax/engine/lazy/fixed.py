@@ -61,7 +61,7 @@ def _deliver(tissue: LazyTissue, axons: Axons, waiting, pending, start, times: T
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] != 0), one, left)[0]
 
 
-def add_input(waiting: Int[Array, "D L receptor N"], times: Times, step, target, units) -> Int[Array, "D L R N"]:
+def add_input(waiting: Int[Array, "D L receptor N"], times: Times, step, target, units) -> Int[Array, "D L receptor N"]:
     """Fixed-point input of `target` at absolute `step`, from either sign of synapse."""
     block, inside = jnp.divmod(step - 1, times.block)
     receptor = jnp.where(units < 0, waiting.shape[2] - 1, 0)
