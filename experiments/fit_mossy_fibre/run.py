@@ -89,8 +89,8 @@ def draw(fits, sweeps, pair, pairs) -> None:
         axis.errorbar(np.arange(1, 6), pair.epsc[k], pair.sem[k], fmt="o", color=f"C{k + 4}", label=f"{level} mM")
         axis.plot(np.arange(1, 6), pair.mean(pairs[BEST].model)[k], color=f"C{k + 4}")
     axis.set(title="one set, calcium changed", xlabel="pulse at 50 Hz", ylabel="EPSC [pA]")
-    axes.flat[0].legend(fontsize=7)
-    axis.legend(fontsize=7)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    axis.legend(fontsize=7, loc="upper left")
     figure.savefig(HERE / "figure.png", dpi=130)
 
 
