@@ -55,6 +55,7 @@ def network(synapses: int, voxels: int, rate_hz: float, devices: int) -> tuple[A
 
     from retrojax.engine.assemble import Wiring
     from retrojax.engine.lazy.assemble import DEFAULT, Space, build_lazy, plan_times
+    from retrojax.engine.lazy.cut import everywhere, placed, state_axes
     from retrojax.engine.model import Clocks, Messenger, Model
     from retrojax.engine.rows import Synapse
     from retrojax.io.parts import make_synthesis
@@ -99,7 +100,8 @@ def network(synapses: int, voxels: int, rate_hz: float, devices: int) -> tuple[A
     times = plan_times(wiring, Clocks(round(MESSENGERS["NO"] / DT), every, second, second))
     tissue, state = build_lazy(model, wiring, times, space, 6.0, 16.0, 1, DEFAULT._replace(devices=devices))
     cells = random.uniform(0.1, 0.9, state.cells.shape)
-    return model, tissue, eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float)), times
+    state = eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float))
+    return everywhere(tissue, model), tissue, placed(tissue, state_axes(state), state), times
 
 
 def measure(given: argparse.Namespace, rate_hz: float) -> dict[str, Any]:
@@ -148,29 +150,36 @@ def transport_alone(model: Any, tissue: Any, state: Any, times: Any, given: argp
     """Wall and processor time of spread and loss alone, per biological second."""
     import equinox as eqx
     import jax
+    import jax.numpy as jnp
 
+    from retrojax.engine.lazy import cut
     from retrojax.engine.lazy.network import plan_fields
     from retrojax.engine.reactions import Pools, transport
 
-    def spread(plans, pools, which):
-        return transport(model, plans[which].transport, which, pools, pools.fields[which] * 1e-4)
-
-    @eqx.filter_jit
-    def run(pools, ticks):
+    def spread(model, tissue, state):
         plans = plan_fields(model, tissue, state, times)
+
+        def step(pools, which):
+            return transport(model, plans[which].transport, which, pools, pools.fields[which] * 1e-4)
 
         def tick(number, pools):
             for which, every in enumerate(times.every):
-                step = lambda pools, w=which: spread(plans, pools, w)  # noqa: E731
-                pools = jax.lax.cond((number + 1) % every == 0, step, lambda pools: pools, pools)
+                due = ((number + 1) % every == 0).astype(jnp.int32)
+                pools = jax.lax.fori_loop(0, due, lambda _, pools, w=which: step(pools, w), pools)
             return pools
 
-        return jax.lax.fori_loop(0, ticks, tick, pools)
+        pools = jax.lax.fori_loop(0, times.chunk, tick, Pools(state.fields, state.pending, state.bound))
+        return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound), state, tuple(pools)), ()
 
-    pools, walls, used = Pools(state.fields, state.pending, state.bound), [], []
+    @eqx.filter_jit
+    def run(model, tissue, state):
+        return cut.on_each(spread, model, tissue, state, ())[0].fields
+
+    walls, used = [], []
     for _ in range(given.repeat + 1):
         start, busy = time.perf_counter(), time.process_time()
-        pools = jax.block_until_ready(run(pools, times.chunk))
+        fields = jax.block_until_ready(run(model, tissue, state))
+        state = eqx.tree_at(lambda s: s.fields, state, fields)
         walls.append(time.perf_counter() - start)
         used.append(time.process_time() - busy)
     return statistics.median(walls[1:]), statistics.median(used[1:])

@@ -18,6 +18,7 @@ from retrojax.numerics import phi1
 from retrojax.space import (
     Bound,
     Grid,
+    Shared,
     advance_flow,
     bilinear,
     bind,
@@ -65,20 +66,22 @@ def splits_loss(model: Model, which: int) -> bool:
     return yields(model, which) and model.messengers[which].maps is not None
 
 
-def plan_transport(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
-    """The plan for field steps of `elapsed` ms."""
-    whole = _plan_part(model, grid, which, elapsed)
+def plan_transport(
+    model: Model, grid: Grid, which: int, elapsed: Scalar, shared: Shared | None = None
+) -> TransportPlan:
+    """The plan for field steps of `elapsed` ms, which devices may share (`space.Shared`)."""
+    whole = _plan_part(model, grid, which, elapsed, shared)
     if not is_split(model, which):
         return whole
-    return dataclasses.replace(whole, half=_plan_part(model, grid, which, elapsed / 2))
+    return dataclasses.replace(whole, half=_plan_part(model, grid, which, elapsed / 2, shared))
 
 
-def _plan_part(model: Model, grid: Grid, which: int, elapsed: Scalar) -> TransportPlan:
+def _plan_part(model: Model, grid: Grid, which: int, elapsed: Scalar, shared: Shared | None) -> TransportPlan:
     """The plan for `elapsed` ms of transport alone."""
     loss, messenger = first_order_loss(model, which), model.messengers[which]
     split = splits_loss(model, which)
     return make_plan(messenger, grid, jnp.zeros_like(loss) if split else loss, elapsed,
-                     yields(model, which) and not split)
+                     yields(model, which) and not split, shared)
 
 
 def no_pending(model: Model, grid: Grid) -> tuple[jax.Array, ...]:
@@ -148,7 +151,7 @@ def transport(model: Model, plan_: TransportPlan, which: int, pools: Pools, sour
     length = plan_.elapsed / parts
 
     def rebuilt() -> tuple[TransportPlan | None, ...]:
-        return tuple(_plan_part(model, plan_.grid, which, each) for each in (length / 2, length))
+        return tuple(_plan_part(model, plan_.grid, which, each, plan_.shared) for each in (length / 2, length))
 
     # a step in one part has no whole one; what halves need was built outside the scan
     half, whole = jax.lax.cond(parts == 1, lambda: (plan_.half, plan_.half), rebuilt)

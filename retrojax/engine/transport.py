@@ -14,6 +14,7 @@ from retrojax.space import (
     MapPropagator,
     Medium,
     Propagator,
+    Shared,
     advance_driven,
     advance_local,
     advance_maps,
@@ -39,33 +40,38 @@ class Limit(eqx.Module):
 
 class TransportPlan(eqx.Module):
     """What the transport of one messenger needs: its propagator, and the gain of the time integral of its field if
-    something comes of what it loses (`exposure_gain`); the `grid`, static, for steps of another length. A messenger
-    whose steps are split has in `half` the plan for half a step."""
+    something comes of what it loses (`exposure_gain`); `grid` and `shared`, static, for steps of another length. A
+    messenger whose steps are split has in `half` the plan for half a step."""
 
     propagator: Propagator | MapPropagator | Limit
     exposure: tuple[jax.Array, ...] | None
     elapsed: Scalar
     grid: Grid = eqx.field(static=True)
+    shared: Shared | None = eqx.field(static=True, default=None)
     half: "TransportPlan | None" = None
 
 
-def make_plan(messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, exposed: bool) -> TransportPlan:
+def make_plan(
+    messenger: Messenger, grid: Grid, loss: Scalar, elapsed: Scalar, exposed: bool, shared: Shared | None = None
+) -> TransportPlan:
     """The plan for field steps of `elapsed` ms with first-order loss `loss` [1/ms]; on maps, the record's part of it
     follows the map.
 
     On maps the number of terms follows from the rates inside the compiled step, so that an intervention which speeds
     diffusion or loss up is as exact as the start and compiles nothing.
 
-    **Arguments** `exposed`: whether `spread_with_exposure` will be asked; only without maps.
+    **Arguments** `exposed`: whether `spread_with_exposure` will be asked; only without maps. `shared`: devices that
+    share the step, where it can be shared (`space.plan`).
     """
     if messenger.maps is not None:
         return TransportPlan(plan_maps(grid, medium(messenger, loss), messenger.diffusion, elapsed), None, elapsed,
-                             grid)
+                             grid, shared)
     if messenger.transport != "grid":
-        return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid)
+        return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid, shared)
     # every step of a network has a source, so what steps without one need is left out: it differs with what is traced
-    propagator = dataclasses.replace(plan(grid, messenger.diffusion, loss, elapsed), free=None)
-    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid)
+    propagator = dataclasses.replace(plan(grid, messenger.diffusion, loss, elapsed, shared=shared), free=None)
+    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid,
+                         shared)
 
 
 def near_kernel(

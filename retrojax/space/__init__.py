@@ -97,6 +97,7 @@ from retrojax.space.saturable import (
     saturable_steps as saturable_steps,
     wright_omega as wright_omega,
 )
+from retrojax.space.shared import Shared as Shared
 from retrojax.space.sites import (
     Sites as Sites,
     deposit as deposit,
@@ -108,15 +109,15 @@ from retrojax.space.sites import (
 from retrojax.space.sources import ball as ball, hollow_sphere as hollow_sphere, line as line, shell as shell
 
 __all__ = [
-    "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime", "Sites",
-    "advance", "advance_binding", "advance_driven", "advance_flow", "advance_local", "advance_maps", "advance_mean",
-    "advance_saturable", "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady", "bilinear", "bind",
-    "checked_density", "choose", "correction_kernel", "count_pairs", "covered", "deposit", "domain_of", "domains",
-    "exposure_gain", "exposure_local", "find_pairs", "fixed_scale", "flow_steps", "from_fixed", "from_modes",
-    "from_neighbours", "hollow_sphere", "hollow_sphere_burst", "instantaneous_line", "instantaneous_plane",
-    "instantaneous_point", "limit_kernel", "limit_steps", "line", "line_steady", "matrix_factors", "michaelis_menten",
-    "near_walls", "offset_class", "own_spine", "pair_kernel", "pair_steps", "plan", "plan_maps", "plane_steady",
-    "point_response", "point_steady", "quadratic", "reach_of", "regime", "relax", "renumbered", "rescale", "sample",
-    "saturable_steps", "scatter_centres", "shell", "shell_steady", "steps_needed", "to_fixed", "to_modes",
-    "wall_warning", "work_needed", "wright_omega",
+    "Binding", "Bound", "Choice", "Flow", "Grid", "MapPropagator", "Medium", "Pairs", "Propagator", "Regime", "Shared",
+    "Sites", "advance", "advance_binding", "advance_driven", "advance_flow", "advance_local", "advance_maps",
+    "advance_mean", "advance_saturable", "advance_with_exposure", "ball", "ball_instantaneous", "ball_steady",
+    "bilinear", "bind", "checked_density", "choose", "correction_kernel", "count_pairs", "covered", "deposit",
+    "domain_of", "domains", "exposure_gain", "exposure_local", "find_pairs", "fixed_scale", "flow_steps", "from_fixed",
+    "from_modes", "from_neighbours", "hollow_sphere", "hollow_sphere_burst", "instantaneous_line",
+    "instantaneous_plane", "instantaneous_point", "limit_kernel", "limit_steps", "line", "line_steady",
+    "matrix_factors", "michaelis_menten", "near_walls", "offset_class", "own_spine", "pair_kernel", "pair_steps",
+    "plan", "plan_maps", "plane_steady", "point_response", "point_steady", "quadratic", "reach_of", "regime", "relax",
+    "renumbered", "rescale", "sample", "saturable_steps", "scatter_centres", "shell", "shell_steady", "steps_needed",
+    "to_fixed", "to_modes", "wall_warning", "work_needed", "wright_omega",
 ]

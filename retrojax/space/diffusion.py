@@ -17,7 +17,7 @@ A field whose values are read less often than it steps may stay in the basis, wh
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from retrojax.numerics import phi1
 from retrojax.space.choice import Method, choose
@@ -35,6 +35,7 @@ from retrojax.space.eigenbasis import (
 )
 from retrojax.space.free import FreeStep, advance_free, known_spread, plan_free
 from retrojax.space.grid import Grid
+from retrojax.space.shared import Shared, half, own
 from retrojax.space.stencil import slope
 from retrojax.types import Field, Scalar
 
@@ -54,6 +55,8 @@ class Propagator(eqx.Module):
       no stencil.
     - `elapsed`: length of the step [ms].
     - `grid`: the box; static.
+    - `shared`: static; whether devices share the products (`space.shared`). `odd`: then, per axis that is halved,
+      which half is this device's; blocks, `decay` and `gain` are those of its octants alone.
     """
 
     back: tuple[Blocks, ...]
@@ -65,6 +68,8 @@ class Propagator(eqx.Module):
     loss: Scalar
     elapsed: Scalar
     grid: Grid = eqx.field(static=True)
+    shared: Shared | None = eqx.field(static=True, default=None)
+    odd: dict[int, Int[Array, ""]] = eqx.field(default_factory=dict)
 
 
 def plan(
@@ -75,6 +80,7 @@ def plan(
     *,
     eigenvalues: Eigenvalues = "lattice",
     method: Method | None = None,
+    shared: Shared | None = None,
 ) -> Propagator:
     """The exact propagator of one step. Call it inside the traced function and outside the scan.
 
@@ -96,6 +102,8 @@ def plan(
     - `method`: `'matrix'` or `'fft'`; what `choose` says if not given. Numbers that are known here, i.e. not traced,
       open `'modes'` and `'convolution'` to steps without a source, exact to the rounding of the type in use; those with
       a source are then taken by products with matrices.
+    - `shared`: devices that share the products of a step with a source, each of which calls it with the same values;
+      inside `jax.shard_map`. The method `fft`, and axes too short to be folded or of odd length, are not shared.
 
     Valid for uniform diffusion and loss only. On the lattice, features below two voxels are those of the lattice, not
     of the medium.
@@ -108,7 +116,7 @@ def plan(
     free = None if alone == "fft" else plan_free(grid, alone, eigenvalues, diffusion, loss, elapsed)
     diffusion = jnp.broadcast_to(jnp.asarray(diffusion, float), (3,))
     back: tuple[Blocks, ...] = ()
-    into = back
+    into, odd = back, {}
     if (method or choose(grid).method) == "fft":
         rates = [[d * jnp.asarray(v, diffusion.dtype)]
                  for d, v in zip(diffusion, fourier_values(grid, eigenvalues), strict=True)]
@@ -117,13 +125,16 @@ def plan(
         rates = [[d * jnp.asarray(v, diffusion.dtype) for v, _ in axis]
                  for d, axis in zip(diffusion, axes, strict=True)]
         back = tuple(tuple(jnp.asarray(vectors, diffusion.dtype) for _, vectors in axis) for axis in axes)
-        into = tuple(tuple(jnp.asarray(vectors.T, diffusion.dtype) for _, vectors in axis) for axis in axes)
+        into = tuple(tuple(vectors.T for vectors in axis) for axis in back)
+        if shared is not None:
+            odd = shared.odd(grid, [len(axis) == 2 for axis in axes])
+            rates, back, into = (own(each, odd) for each in (rates, back, into))
     x, y, z = rates
     exponents = [elapsed * (loss + a[:, None, None] + b[:, None] + c) for a in x for b in y for c in z]
     decay, gain = tuple(jnp.exp(-e) for e in exponents), tuple(elapsed * phi1(e) for e in exponents)
     coupling = None if eigenvalues == "spectral" else diffusion / jnp.square(jnp.asarray(grid.spacing, diffusion.dtype))
     return Propagator(back, into, free, decay, gain, coupling, jnp.asarray(loss, float), jnp.asarray(elapsed, float),
-                      grid)
+                      grid, shared, odd)
 
 
 def advance(propagator: Propagator, field: Field, source: Field | None = None) -> Field:
@@ -188,14 +199,15 @@ def to_modes(propagator: Propagator, field: Field) -> Modes:
     """A field [nM], or a source, in the eigenbasis of the box."""
     if not propagator.back:
         return to_fourier(field, propagator.grid)
-    return multiply(fold(field, _folded(propagator)), propagator.into)
+    return multiply(fold(half(field, propagator.odd), _folded(propagator)), propagator.into)
 
 
 def from_modes(propagator: Propagator, modes: Modes) -> Field:
     """The field [nM] whose modes these are."""
     if not propagator.back:
         return from_fourier(modes, propagator.grid)
-    return unfold(multiply(modes, propagator.back), _folded(propagator))
+    field = unfold(multiply(modes, propagator.back), _folded(propagator))
+    return field if propagator.shared is None else propagator.shared.joined(field, propagator.odd)
 
 
 def _folded(propagator: Propagator) -> list[bool]:

@@ -23,6 +23,7 @@ from jaxtyping import Array, Int, Shaped
 from retrojax.engine.model import Model
 from retrojax.errors import InputError
 from retrojax.parts.background import AbstractBackground
+from retrojax.space import Shared
 
 AXIS = "tissue"
 """Name of the mesh's axis."""
@@ -84,6 +85,11 @@ def told(cut: Cut | None, values: Shaped[Array, " n"]) -> Any:
 def own(cut: Cut | None, values: Shaped[Array, " A"]) -> Shaped[Array, " n"]:
     """Of values of all neurons, and more after them, those of this part; as they are if the network is not cut."""
     return values if cut is None else values[_members(cut)]
+
+
+def sharing(cut: Cut | None) -> Shared | None:
+    """The devices that share a step of a field."""
+    return None if cut is None else Shared(AXIS, cut.devices)
 
 
 def summed(cut: Cut | None, values: Array) -> Array:

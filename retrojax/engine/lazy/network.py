@@ -73,7 +73,7 @@ def plan_fields(model: Model, tissue: LazyTissue, state: LazyState, times: Times
         step = model.dt * (times.block * times.blocks * every)
         near = NearPlan(jnp.zeros((8, 0)), None) if voxels.near is None else plan_near(
             messenger, grid, linear_loss(model, which), step, tissue.near_distance, tissue.pairs, history.shape[0])
-        plans.append(FieldPlan(plan_transport(model, grid, which, step), near, step))
+        plans.append(FieldPlan(plan_transport(model, grid, which, step, cut.sharing(tissue.cut)), near, step))
     return tuple(plans)
 
 
