@@ -6,15 +6,15 @@ from retrojax.numerics.draws import Draws as Draws
 from retrojax.numerics.exponentials import (
     decay as decay,
     expm1 as expm1,
+    hill as hill,
     low_pass as low_pass,
     phi1 as phi1,
     phi2 as phi2,
-    power as power,
 )
 from retrojax.numerics.soft_clip import soft_clip as soft_clip
 from retrojax.numerics.stepping import euler as euler, runge_kutta as runge_kutta
 
 __all__ = [
-    "Draws", "decay", "euler", "expm1", "low_pass", "needed", "phi1", "phi2", "power", "runge_kutta",
+    "Draws", "decay", "euler", "expm1", "hill", "low_pass", "needed", "phi1", "phi2", "runge_kutta",
     "scan_in_stretches", "soft_clip", "untouched",
 ]

@@ -1,6 +1,7 @@
 """Exponentials that stay exact, and keep a gradient, where their argument vanishes; powers."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -40,22 +41,28 @@ def expm1(x: PerRow) -> PerRow:
 
 
 @jax.custom_jvp
-def power(x: PerRow, n: PerRow) -> PerRow:
-    """x^n for x > 0, at no cost where `n` is one number and that is 1.
+def hill(x: PerRow, half: PerRow, n: PerRow) -> PerRow:
+    """x^n / (x^n + half^n), 0 where x is not above 0; without a power where `n` is one number and that is 1.
 
     A power takes as long as ten other operations, and 1 is the usual value of many an exponent. The gradient with
-    respect to `n` is x^n ln x there, too.
+    respect to `n` is there, too.
     """
+    def of(raised: Callable[[PerRow], PerRow]) -> PerRow:  # all of it in a branch, whose operands are arrays in memory
+        powers = raised(jnp.where(x > 0, x, 1.0) * (1 / half))
+        return jnp.where(x > 0, powers / (1 + powers), 0.0)
+
     if jnp.ndim(n):
-        return x**n
-    return jax.lax.cond(n == 1, lambda: x, lambda: x**n)
+        return of(lambda ratio: ratio**n)
+    return jax.lax.cond(n == 1, lambda: of(lambda ratio: ratio), lambda: of(lambda ratio: ratio**n))
 
 
-@power.defjvp
-def _power_jvp(primals: tuple[PerRow, PerRow], tangents: tuple[PerRow, PerRow]) -> tuple[PerRow, PerRow]:
-    (x, n), (dx, dn) = primals, tangents
-    y = power(x, n)
-    return y, y * (n / x * dx + jnp.log(x) * dn)
+@hill.defjvp
+def _hill_jvp(
+    primals: tuple[PerRow, PerRow, PerRow], tangents: tuple[PerRow, PerRow, PerRow]
+) -> tuple[PerRow, PerRow]:
+    (x, half, n), (dx, dhalf, dn) = primals, tangents
+    y, safe = hill(x, half, n), jnp.where(x > 0, x, 1.0)
+    return y, jnp.where(x > 0, y * (1 - y) * (n / safe * dx - n / half * dhalf + jnp.log(safe / half) * dn), 0.0)
 
 
 def phi1(z: PerRow) -> PerRow:

@@ -67,7 +67,7 @@ class HillSynthesis(AbstractSynthesis):
         return jnp.ones_like(self.hill)
 
     def emit(self, s: SynthesisState, elapsed: PerRow) -> tuple[SynthesisState, PerRow]:
-        enzyme, active_time = low_pass(s.enzyme, s.activated / elapsed, self.tau, elapsed)
+        enzyme, active_time = low_pass(s.enzyme, s.activated * (1 / elapsed), self.tau, elapsed)
         return SynthesisState(jnp.zeros_like(s.activated), enzyme), self.rate * active_time
 
     def most(self, elapsed: PerRow) -> PerRow:

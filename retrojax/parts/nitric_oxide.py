@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from retrojax.numerics import Draws, decay, power
+from retrojax.numerics import Draws, decay, hill
 from retrojax.parts.base import AbstractRule, CalciumPath, Change, Expression, Modulation
 from retrojax.types import PerRow
 
@@ -77,10 +77,7 @@ class NitricOxidePotentiation(AbstractRule):
 
     def kinase(self, cGMP: PerRow) -> PerRow:
         """Active fraction of PKG at that cGMP [uM]."""
-        positive = cGMP > 0
-        ratio = jnp.where(positive, cGMP, 1.0) / self.K_PKG
-        x = jnp.where(positive, power(ratio, self.n_PKG), 0.0)
-        return x / (1 + x)
+        return hill(cGMP, self.K_PKG, self.n_PKG)
 
     def flow(
         self, s: GuanylylState, elapsed: PerRow, path: CalciumPath, pre: tuple[PerRow, ...], draws: Draws
@@ -92,11 +89,11 @@ class NitricOxidePotentiation(AbstractRule):
         self, s: GuanylylState, concentration: PerRow, elapsed: PerRow, expression: Expression,
         pre: tuple[PerRow, ...],
     ) -> GuanylylState:
-        speed = self.k_off * (1 + concentration / self.ec50)
+        speed = self.k_off * (1 + concentration * (1 / self.ec50))
         target = concentration / (concentration + self.ec50)
         left = jnp.exp(-speed * elapsed)
         mean = target + (s.sGC - target) * (1 - left) / (speed * elapsed)
-        made = self.V_GC * mean / self.k_PDE
+        made = self.V_GC / self.k_PDE * mean
         cGMP = made + (s.cGMP - made) * jnp.exp(-self.k_PDE * elapsed)
         sGC = target + (s.sGC - target) * left
         return s._replace(sGC=sGC, cGMP=cGMP, PKG=self.kinase(cGMP))

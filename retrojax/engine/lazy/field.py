@@ -183,7 +183,7 @@ def _spread(
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
-        history = jnp.roll(history, 1, axis=0).at[0].set(released(messenger, molecules) / plan.elapsed)
+        history = jnp.roll(history, 1, axis=0).at[0].set(released(messenger, molecules) * (1 / plan.elapsed))
         cis = step_cis(messenger, cis, molecules, plan.elapsed)
     return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound, s.emitted[which], s.cis[which], s.errors), state,
                        (pools.fields, pools.pending, pools.bound, history, cis, errors))
@@ -200,7 +200,7 @@ def concentration(
     if voxels.near is not None:
         near = near_amount(plan.near, voxels.near, tissue.pairs, state.emitted[which])
         amount = amount + own_at(messenger, near, at_boutons)
-    return jnp.maximum(amount, 0.0) / room_at(messenger, at_boutons) + direct(messenger, state.cis[which])
+    return jnp.maximum(amount, 0.0) * (1 / room_at(messenger, at_boutons)) + direct(messenger, state.cis[which])
 
 
 def _level(messenger, tissue: LazyTissue, field, conc) -> Float[Array, "3"]:
