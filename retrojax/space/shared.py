@@ -34,7 +34,7 @@ class Shared(NamedTuple):
         number = jax.lax.axis_index(self.name)
         return {axis: (number >> (len(axes) - 1 - place)) & 1 for place, axis in enumerate(axes)}
 
-    def joined(self, part: Field, axes: Iterable[int]) -> Field:
+    def joined(self, part: Float[Array, "_ _ _"], axes: Iterable[int]) -> Field:
         """The whole field, from the half of each of `axes` that every device has made."""
         halved = [axis in axes for axis in range(3)]
         if not any(halved):
@@ -46,7 +46,8 @@ class Shared(NamedTuple):
 def half(field: Field, odd: Odd) -> Float[Array, "_ _ _"]:
     """This device's half, along every axis that is halved."""
     for axis, number in odd.items():
-        field = jnp.where(number > 0, *reversed(fold(field, [axis == k for k in range(3)])))
+        even, other = fold(field, [axis == k for k in range(3)])
+        field = jnp.where(number > 0, other, even)
     return field
 
 

@@ -1,13 +1,11 @@
 """exp(x) - 1 in both precisions, powers, and the gradients of both."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrojax.numerics import expm1, power
+from retrojax.numerics import expm1, hill
 
 SIZES = np.logspace(-30, np.log10(80.0), 4001)
 POINTS = np.concatenate([-SIZES, SIZES, [0.0, -0.5, 0.5, -1e30]])
@@ -32,13 +30,21 @@ def test_the_gradient_is_the_exponential_on_both_sides_of_the_seam():
 
 
 @pytest.mark.parametrize("n", [1.0, 2.5])
-def test_a_power_and_its_gradients_are_the_library_s_whatever_the_exponent(x64, n):
+def test_a_hill_function_and_its_gradients_are_those_of_its_formula_whatever_the_exponent(x64, n):
     """An exponent of 1 takes another way, and its gradient with respect to the exponent is not lost on it."""
-    x = jnp.asarray([0.03, 1.0, 7.0])
-    alone = functools.partial(jax.jit(jax.value_and_grad(lambda x, n: jnp.sum(power(x, n)), (0, 1))), x)
-    library = jax.value_and_grad(lambda x, n: jnp.sum(x**n), (0, 1))
-    for given in (jnp.asarray(n), jnp.full(3, n)):
-        for ours, theirs in zip(jax.tree.leaves(alone(given)), jax.tree.leaves(library(x, given)), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+    x, half = jnp.asarray([0.03, 1.0, 7.0]), jnp.asarray(0.4)
+    formula = lambda x, half, n: x**n / (x**n + half**n)  # noqa: E731
+    ours, theirs = (jax.jit(jax.value_and_grad(lambda *given, f=f: jnp.sum(f(*given)), (0, 1, 2)))
+                    for f in (hill, formula))
+    for exponent in (jnp.asarray(n), jnp.full(3, n)):
+        for one, other in zip(*(jax.tree.leaves(f(x, half, exponent)) for f in (ours, theirs)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-13)
     batch = jnp.asarray([1.0, n])
-    np.testing.assert_allclose(jax.vmap(power, (None, 0))(x, batch), x ** batch[:, None], rtol=1e-14)
+    np.testing.assert_allclose(jax.vmap(hill, (None, None, 0))(x, half, batch), formula(x, half, batch[:, None]),
+                               rtol=1e-14)
+
+
+def test_a_hill_function_of_nothing_is_nothing_and_has_no_slope():
+    for n in (1.0, 2.5):
+        value, slopes = jax.value_and_grad(hill, (0, 1, 2))(jnp.asarray(0.0), jnp.asarray(0.4), jnp.asarray(n))
+        assert value == 0 and slopes == (0, 0, 0)

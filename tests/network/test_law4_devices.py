@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import structural
 from structural import CLOCKS, COUNT, KINDS, NEURONS, Net, built, draw, growth, some
 from test_lazy_laws import RATE, TICKS, advance, alike, different
 
@@ -14,6 +15,7 @@ from retrojax.engine.lazy.readout import up_to_date
 from retrojax.engine.lazy.structure import grow, prune
 from retrojax.engine.schedules import Lazy
 from retrojax.errors import ErrorBit, InputError
+from retrojax.space import Grid
 
 pytestmark = [pytest.mark.optimised, pytest.mark.skipif(not CAN_CUT,
                                                   reason="XLA of JAX 0.11 crashes on networks that are cut")]
@@ -54,6 +56,16 @@ def test_law4_nor_do_four(case):
     cut = advance(built(kind, drawn, rate=RATE, devices=4), 10, TICKS - 10)
     alike(whole, cut)
     assert spread(cut[0]) == 4
+
+
+def test_law4_nor_does_a_step_of_the_field_that_devices_share(case, monkeypatch):
+    kind, drawn, *_ = case
+    if kind != "sparse":
+        pytest.skip("compiled once, for the kind that has a messenger")
+    monkeypatch.setattr(structural, "GRID", Grid((64, 4, 4), (0.25, 4.0, 4.0)))
+    one, two = (advance(built(kind, drawn, rate=RATE, devices=devices), 10, 10) for devices in (1, 2))
+    alike(one, two)
+    assert float(jnp.max(one[0].state.fields[0])) > 0
 
 
 def test_a_cut_network_obeys_law3_and_reads_like_a_whole_one(case, halves):

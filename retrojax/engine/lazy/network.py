@@ -118,6 +118,12 @@ def _tick(
 
 
 def _when(due, always: bool, state: LazyState, step) -> LazyState:
-    """The state after `step` if it is due. A loop of no rounds or one, because what a branch of `cond` hands on
-    untouched is copied, twice an array and tick."""
-    return step(state) if always else jax.lax.fori_loop(0, due.astype(jnp.int32), lambda _, s: step(jax.lax.optimization_barrier(s)), state)
+    """The state after `step` if it is due.
+
+    A loop of no rounds or one, because what a branch of `cond` hands on untouched is copied, twice an array and tick;
+    behind a barrier, or what the step computes of things that it leaves alone moves out of the loop, into every tick.
+    """
+    if always:
+        return step(state)
+    body = lambda _, s: step(jax.lax.optimization_barrier(s))  # noqa: E731
+    return jax.lax.fori_loop(0, due.astype(jnp.int32), body, state)
