@@ -173,7 +173,7 @@ def warnings(plan: Plan) -> list[str]:
             found.append(f"astrocytes: parts of {part:g} ms are coarse for calcium, whose fastest rate is near 1/(20 "
                          "ms): use `substep: 10 ms`")
     for number, item in enumerate(plan.config.interventions):
-        if item.start >= plan.config.duration:
+        if float(item.start) >= float(plan.config.duration):
             found.append(f"interventions.{number} begins at {item.start / 1000:g} s, when the run has ended: it does "
                          "nothing")
     mirrored = wall_warning(plan.grid, plan.spines, widest)

@@ -80,11 +80,13 @@ class Data(Section):
             return given
         if "points" in given:
             raise InputError("points", "beside `file`", "points, or a file", "remove one of the two")
+        if not isinstance(given["file"], dict):
+            raise InputError("file", given["file"], f"a table with {', '.join(PointsFile.model_fields)}",
+                             "write file: {path: points.csv}")
         try:
             choice = validate(PointsFile, given["file"], example="path: points.csv")
         except InputError as error:
-            place = "file" if error.field == "config" else f"file.{error.field}"
-            raise InputError(place, error.value, error.allowed, error.cure) from None
+            raise InputError(f"file.{error.field}", error.value, error.allowed, error.cure) from None
         read = points_from_file(choice)
         return {**{key: value for key, value in given.items() if key != "file"}, "points": read}
 
@@ -207,7 +209,7 @@ class SolverSection(Section):
     batch: int | None = Field(default=None, ge=1, description="starts solved at once; all by default")
     enough: int | None = Field(default=None, ge=1, description="stop after the batch in which so many ended together")
     screen: int = Field(default=8, ge=1, le=1000, description="starts drawn for each one kept")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     max_steps: int | None = Field(default=None, ge=1, description="of a solve; 60, or 200 with a likelihood")
     tolerance: Positive | None = Field(default=None, description="1e-4, or 1e-6 with a likelihood")
     descent: DescentSection | None = None

@@ -81,6 +81,11 @@ def test_a_protocol_beyond_memory_is_refused(tmp_path):
         validate(FitConfig, {**write(tmp_path), "protocols": endless})
 
 
+def test_a_seed_beyond_what_draws_take_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"solver\.seed = 10000000000"):
+        validate(FitConfig, {**write(tmp_path), "solver": {"seed": 10**10}})
+
+
 def test_points_and_file_together_are_refused(tmp_path):
     config = write(tmp_path)
     with pytest.raises(InputError, match="points, or a file"):
