@@ -141,18 +141,24 @@ def named_protocols(path: Path | None) -> dict[str, list[float]]:
     """
     if path is None:
         return {}
-    lines = [line.strip().strip("|") for line in path.read_text().splitlines() if line.strip()]
-    if path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in lines[0]:
+    lines = [line.strip().strip("|") for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    if path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in "".join(lines[:1]):
         return {label: np.diff(known.protocol().pre).tolist() for label, known in protocols_by_label(path).items()}
-    header, *rows = csv.reader(lines, skipinitialspace=True, delimiter="|" if "|" in lines[0] else ",")
+    header, *rows = csv.reader(lines or [""], skipinitialspace=True, delimiter="|" if "|" in "".join(lines) else ",")
     column = next((number for number, name in enumerate(header) if "interval" in name), None)
     found = {}
     for row in rows:
         text = row[column] if column is not None and len(row) == len(header) else ",".join(row[1:])
         gaps = [float(gap) for times, gap in re.findall(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)", text)
                 for _ in range(int(times or 1))]
+        gaps = gaps[1:] if gaps and gaps[0] == 0 else gaps  # the first stimulus has none before it
+        if 0 in gaps:
+            raise InputError(f"intervals of {row[0].strip()}", text, "more than 0 ms", "correct the row", path.name)
         if gaps:
             found[row[0].strip()] = gaps
+    if not found:
+        raise InputError("--protocols", f"{len(rows)} rows", "a label and its intervals in ms in each row, or label "
+                         "and pre_ms", "give such a table", path.name)
     return found
 
 
