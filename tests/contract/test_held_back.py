@@ -105,7 +105,7 @@ def test_a_value_that_cannot_be_scored_is_named(name, lines, words, table):
         getattr(run, READERS[name])(table(*lines), None)
 
 
-def test_mossy_fibre(x64, table):
+def test_mossy_fibre(x64, table, capsys):
     run = experiment("fit_mossy_fibre")
     # columns r7 on and `sweep` are left out; a blank and a zero are missing
     one = run.read_held(table("protocol,r1,r2,r3", "20,1.5,,0"), None)
@@ -128,6 +128,13 @@ def test_mossy_fibre(x64, table):
                         (("label,intervals", "new,10;0"), "intervals of new")):
         with pytest.raises(InputError, match=words):
             run.read_held(table(*lines), table(*rows, name="p.csv"))
+    with pytest.raises(InputError, match="new = '0 presynaptic spikes'"):
+        run.read_held(table(*lines), table("new: {post: [5]}", name="p.yaml"))
+    with pytest.raises(InputError, match="no response"):
+        run.read_held(table("protocol,r1", "20,"), None)
+    capsys.readouterr()
+    run.read_held(table(*lines), table("label,intervals", "new,10", name="p.csv"))
+    assert "responses after its pulse 2" in capsys.readouterr().out
 
 
 def test_ca1_cells(x64, table):
