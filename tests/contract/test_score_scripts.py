@@ -41,6 +41,7 @@ HELD = {  # rows that no recording holds, and what is said of them
     "fit_larkman_quantal": (("recording,pr_before,pr_after,q_before_uV,q_after_uV", "L1,0.2,0.3,100,120",
                              "new,0.4,0.5,90,130"), "n = 2"),
     "fit_mossy_fibre": (("protocol,r1,r2,r3,r4,r5,r6", "111,1.1,2.3,,4,0,6", "20100,0.4,1.3,2,1,3,7"), "(111 "),
+    "fit_neocortical_stdp": (PAIRING, "pathway L6>L5TTPC"),
     "fit_space": (("branch,synapse_type,um_along_branch", *(
         f"x,{'excitatory_spine' if k % 5 else 'inhibitory_shaft'},{0.7 * k}" for k in range(60))), "1 branches"),
     "fit_synapse_size": (("cell_type,dendrite,synapse,day,present,weight_norm", "pv,x,0,0,1,1.0", "pv,x,0,4,1,1.5",
