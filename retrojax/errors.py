@@ -7,6 +7,7 @@ chunk and turns the first one into a `RunError` with the text of `ERROR_TEXTS`.
 
 import contextlib
 import enum
+import errno
 from collections.abc import Iterator
 
 
@@ -42,6 +43,21 @@ def naming_file(file: object) -> Iterator[None]:
         if error.file is not None or file is None:
             raise
         raise InputError(error.field, error.value, error.allowed, error.cure, file) from None
+
+
+CURES = {
+    errno.ENOSPC: "make room on that disk", errno.EDQUOT: "make room within your quota",
+    errno.EACCES: "choose a folder that you may write to (--out)", errno.EPERM: "choose a folder that you may write to "
+    "(--out)", errno.EROFS: "choose a folder that can be written to (--out)",
+}
+"""What to do where the operating system refuses, by its error number; else the path is wrong."""
+
+
+def explain(error: OSError) -> str:
+    """What the operating system refused, and what to do about it, in a sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    cure = CURES.get(error.errno or 0, "check the path")
+    return f"{where}{error.strerror or error}. To fix: {cure}; what was saved before is untouched"
 
 
 class RunError(RetrojaxError, RuntimeError):

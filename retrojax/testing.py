@@ -13,7 +13,6 @@ import jax
 import numpy as np
 
 from retrojax.errors import InputError
-from retrojax.fit.saved import package_digest
 from retrojax.fit.spec import model_paths
 
 
@@ -72,7 +71,7 @@ class Recordings(NamedTuple):
     - `score`: another file of the same columns, on which the fitted parameters are evaluated without refitting.
     - `protocols`: what the labels of that file mean, where it names its protocols only by a label.
     - `refit`: fit again even where `fitted.json` holds the parameters.
-    - `files`: the recordings that are fitted.
+    - `files`: the recordings that are fitted; with a file to score they may be absent.
     """
 
     data: Path
@@ -86,8 +85,9 @@ def recordings(description: str, needs: Sequence[str]) -> Recordings:
     """The command line that all fits to recordings share: `--data DIR --score FILE --protocols FILE --refit`.
 
     `needs` are the files, relative to the folder of recordings, without which the fit cannot run. Where one is
-    absent this says so and ends the program with exit status `SKIPPED`; a `--score` or `--protocols` file that is not
-    there is a mistake of the caller (exit status 2).
+    absent this says so and ends the program with exit status `SKIPPED`, unless a file is to be scored, for which the
+    parameters in `fitted.json` are enough (`kept`). A `--score` or `--protocols` file that is not there is a mistake
+    of the caller (exit status 2).
     """
     parser = argparse.ArgumentParser(description=description)
     folder = Path(os.environ.get("RETROJAX_DATA", "../shared/data"))
@@ -102,11 +102,18 @@ def recordings(description: str, needs: Sequence[str]) -> Recordings:
             parser.error(f"{name} {path}: there is no such file")
     if options.protocols and not options.score:
         parser.error("--protocols says what the labels of a --score FILE mean: give that file too")
-    missing = [options.data / name for name in needs if not (options.data / name).is_file()]
+    given = Recordings(**vars(options), files=tuple(options.data / name for name in needs))
+    if given.score is None or given.refit:
+        _skip_without(given.files)
+    return given
+
+
+def _skip_without(files: Sequence[Path]) -> None:
+    """End the program if one of the recordings is absent."""
+    missing = [path for path in files if not path.is_file()]
     if missing:
         print(f"skipped: {missing[0]} is not there; say where the recordings are with --data DIR")
         sys.exit(SKIPPED)
-    return Recordings(**vars(options), files=tuple(options.data / name for name in needs))
 
 
 def held_back(given: Recordings, read: Callable[[Path, Path | None], Any]) -> Any:
@@ -124,6 +131,12 @@ def held_back(given: Recordings, read: Callable[[Path, Path | None], Any]) -> An
         sys.exit(2)
 
 
+def say_unused(protocols: Path | None, why: str) -> None:
+    """Print that a file of protocols is not needed and why; nothing if there is none."""
+    if protocols is not None:
+        print(f"--protocols {protocols}: not used, {why}")
+
+
 def say_left_out(what: str, labels: Iterable[str], why: str) -> None:
     """Print which labels a fit or a score leaves out and why, the first five by name; nothing if there are none."""
     names = list(dict.fromkeys(labels))
@@ -139,28 +152,49 @@ def parameters(model: Any) -> dict[str, float]:
 
 
 def keep(given: Recordings, folder: Path, fitted: Any) -> None:
-    """Write what was fitted (numbers, text, lists and dicts of them) to `fitted.json` in `folder`."""
-    (folder / "fitted.json").write_text(json.dumps({"of": _origin(given, folder), "fitted": fitted}) + "\n")
+    """Write what was fitted (numbers, text, lists and dicts of them) to `fitted.json` in `folder`, to nine digits."""
+    content = {"recordings": _digests(given.files), "code": _code(folder), "fitted": _rounded(fitted)}
+    (folder / "fitted.json").write_text(json.dumps(content) + "\n")
 
 
 def kept(given: Recordings, folder: Path) -> Any:
     """What `keep` wrote, if a file is to be scored and no new fit is asked for; else None.
 
-    It counts only if recordings and code are the same to the byte, otherwise the fit is repeated.
+    It does not count where the recordings are others; then the fit is repeated. Where they are absent it does, and
+    where the scripts have changed since; both are said. With neither recordings nor `fitted.json` the program ends
+    (`SKIPPED`).
     """
     path = folder / "fitted.json"
-    if given.score is None or given.refit or not path.is_file():
+    if given.score is None or given.refit:
+        return None
+    if not path.is_file():
+        _skip_without(given.files)
+        print(f"{path} is not there; fitting first")
         return None
     found = json.loads(path.read_text())
-    if found["of"] != _origin(given, folder):
-        print(f"{path}: fitted to other recordings or by other code; fitting again")
+    there = [file for file in given.files if file.is_file()]
+    if any(found["recordings"].get(name) != digest for name, digest in _digests(there).items()):
+        _skip_without(given.files)
+        print(f"{path}: fitted to other recordings; fitting again", flush=True)
         return None
-    print(f"parameters of {path}; --refit fits again")
+    notes = [] if len(there) == len(given.files) else [f"the recordings are not in {given.data}"]
+    notes += [] if found["code"] == _code(folder) else ["fitted by an earlier state of the script"]
+    print("; ".join([f"parameters of {path}", *notes, "--refit fits again"]))
     return found["fitted"]
 
 
-def _origin(given: Recordings, folder: Path) -> dict[str, str]:
-    """Digest of each recording, and of the code of the package and the experiment."""
-    digest = lambda paths: hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()  # noqa: E731
-    code = {"package": package_digest(), "experiment": digest(sorted(folder.glob("*.py")))}
-    return {path.name: digest([path]) for path in given.files} | code
+def _digests(files: Iterable[Path]) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _code(folder: Path) -> str:
+    """Digest of the scripts of the experiment."""
+    return hashlib.sha256("".join(_digests(sorted(folder.glob("*.py"))).values()).encode()).hexdigest()
+
+
+def _rounded(tree: Any) -> Any:
+    if isinstance(tree, float):
+        return float(f"{tree:.9g}")
+    if isinstance(tree, dict):
+        return {key: _rounded(value) for key, value in tree.items()}
+    return [_rounded(value) for value in tree] if isinstance(tree, list | tuple) else tree

@@ -4,11 +4,12 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 
 from retrojax.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+BRANCHES = ("float", "str", "PartChoice")
 
 
 def proposal(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -45,17 +46,20 @@ def validate(
 
 def _as_input_error(error: ValidationError, model: type[BaseModel], file: object, example: str) -> InputError:
     first = error.errors()[0]
-    # `value: float | str` adds the branch that failed to the path; the user knows only the keys of the file
-    steps = [str(step) for step in first["loc"] if step not in ("float", "str")]
+    # `value: float | str` adds the branch that failed to the path, a wrong key adds `[key]`; the user knows only the
+    # keys of the file
+    steps = [str(step) for step in first["loc"] if step not in BRANCHES and "[" not in str(step)]
     where = ".".join(steps) or "config"
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         if cause.file is not None:  # about a file that the config names
             return cause
-        inner = [] if cause.field in steps else [cause.field]
+        named = cause.field in steps or steps[-1:] == _spellings(_model_at(model, steps[:-1])).get(cause.field)
+        inner = [] if named else [cause.field]
         return InputError(".".join(steps + inner), cause.value, cause.allowed, cause.cure, file)
     if first["type"] == "extra_forbidden":
-        names = list(_model_at(model, steps[:-1]).model_fields)
+        parent = _model_at(model, steps[:-1])
+        names = [*parent.model_fields, *(name for other in _spellings(parent).values() for name in other)]
         return InputError(where, "unknown key", ", ".join(names), proposal(steps[-1], names, "remove it"), file)
     if first["type"] == "missing":
         return InputError(where, "missing", "a value", f"add this key ({example})", file)
@@ -73,6 +77,13 @@ def _model_at(model: type[BaseModel], steps: list[str]) -> type[BaseModel]:
         if step in model.model_fields:
             model = _inner_model(model.model_fields[step].annotation) or model
     return model
+
+
+def _spellings(model: type[BaseModel]) -> dict[str, list[str]]:
+    """Field -> what else a file may call it, as `from` for `start`."""
+    aliases = {name: field.validation_alias for name, field in model.model_fields.items()}
+    return {name: [str(choice) for choice in alias.choices if choice != name] for name, alias in aliases.items()
+            if isinstance(alias, AliasChoices)}
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:

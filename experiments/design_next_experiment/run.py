@@ -121,15 +121,16 @@ def read_held(path: Path, protocols: Path | None) -> list[PairingRow]:
 
 
 def score(rows: list[PairingRow], models: dict) -> dict[str, float]:
-    """Log-likelihood of held-back rows, averaged over each rule's draws, beside no change."""
+    """Log-likelihood of held-back rows under each rule, ln of the mean likelihood of its draws, beside no change."""
     problem = pairing_problem(rows, LAYER_5, "none", False)
     constant = float(np.sum(np.log(2 * np.pi * problem.sem**2)))
     guesses = {name: predictions(problem, *model) for name, model in models.items()} | {"no change": np.ones((1, 1))}
     found = {}
     for name, guess in guesses.items():
-        chi2 = np.sum(((guess - problem.mean[:, None]) / problem.sem[:, None]) ** 2, 0).mean()
-        found[name] = float(-(chi2 + constant) / 2)
-        print(f"--score, {name}: log-likelihood {found[name]:.2f}, chi2 {chi2:.2f} of {len(rows)} rows")
+        chi2 = np.sum(((guess - problem.mean[:, None]) / problem.sem[:, None]) ** 2, 0)
+        found[name] = float(np.logaddexp.reduce(-(chi2 + constant) / 2) - np.log(chi2.size))
+        print(f"--score, {name}: log-likelihood {found[name]:.2f}, chi2 {np.median(chi2):.2f} (median of {chi2.size} "
+              f"draws) of {len(rows)} rows")
     return found
 
 

@@ -67,18 +67,20 @@ def score(held: list[Curve], fitted: dict[str, dict]) -> dict[str, float]:
         mine = fitted[curve.readout]
         known = curve.experiment == mine["experiment"]
         zero, largest = (mine["zero"], mine["largest"]) if known else (curve.zero, curve.y.max(initial=0.0))
-        w = 1 / np.where(np.isnan(curve.error), ERROR_SHARE * largest, curve.error)
-        row = {"t": curve.t, "y": curve.y - zero, "w": w}
-        if not known and (np.isnan(zero) or curve.t.size < 2):
-            print(f"--score, {curve.readout} of {curve.experiment or 'an unnamed experiment'}: needs a value before "
-                  "BDNF and two after, since its scale is free; left out")
+        error = np.where(np.isnan(curve.error), ERROR_SHARE * largest, curve.error)
+        if curve.t.size < 1 or not known and (np.isnan(zero) or curve.t.size < 2) or not np.all(error > 0):
+            print(f"--score, {curve.readout} of {curve.experiment or 'an unnamed experiment'}: needs a value after "
+                  "BDNF; if it was not fitted one before and two after, since its scale is free, and errors or a "
+                  "value above 0; left out")
             continue
+        row = {"t": curve.t, "y": curve.y - zero, "w": (w := 1 / error)}
         for model, u in mine["u"].items():
             u = np.array(u)
             scale = mine["scale"][model] if known else amplitude(u, row, model)
             value = float(np.sum((w * (row["y"] - scale * shape(u, curve.t, model))) ** 2))
             found[f"{curve.experiment} {curve.readout}, {model}"] = value
-            print(f"--score, {curve.readout}, {model}: chi2 {value:.2f}, log-likelihood "
+            of = "" if known else f" of {curve.experiment or 'an unnamed experiment'}"
+            print(f"--score, {curve.readout}{of}, {model}: chi2 {value:.2f}, log-likelihood "
                   f"{-(value - 2 * np.sum(np.log(w / np.sqrt(2 * np.pi)))) / 2:.2f} ({curve.t.size} points, "
                   f"{'scale of the fit' if known else 'scale free'})")
     return found

@@ -12,7 +12,7 @@ from retrojax.engine.events import SpikeTable, run_events, stack_tables
 from retrojax.engine.rows import Synapse, init_state
 from retrojax.errors import InputError, naming_file
 from retrojax.fit.data import Column, column_numbers, column_texts
-from retrojax.fit.data_protocols import protocols_by_label
+from retrojax.fit.data_protocols import Labelled, gives_spike_times, protocols_by_label
 from retrojax.fit.table import read_table
 from retrojax.numerics import Draws
 from retrojax.parts import CalciumSpine, GraupnerBrunel, ThresholdClock, TsodyksMarkram, strength_change
@@ -105,14 +105,24 @@ def named_patterns(path: Path | None) -> dict[str, tuple[float, int]]:
     times as `protocols_by_label` reads them (repeated at 5 Hz)."""
     if path is None:
         return {}
-    if path.suffix in (".yaml", ".yml", ".json"):
-        return {label: _pattern(label, known.repetitions, known.post.size) for label, known in
-                protocols_by_label(path).items()}
+    if gives_spike_times(path):
+        return {label: _labelled(label, known) for label, known in protocols_by_label(path).items()}
     with naming_file(path.name):
         table = read_table(path, ("figure", "pairs", "post_spikes"))
         numbers = [column_numbers(table, name, Column(name))[:, 0] for name in ("pairs", "post_spikes")]
         figures = column_texts(table, "figure", Column("figure"))
         return {figure: _pattern(figure, *row) for figure, *row in zip(figures, *numbers, strict=True)}
+
+
+def _labelled(label: str, known: Labelled) -> tuple[float, int]:
+    """The pattern of spike times, which are one presynaptic spike at 5 Hz and postsynaptic ones as in the recordings;
+    the lag of each cell stands in its own row."""
+    between = np.diff(known.post)
+    if known.pre.size != 1 or not np.allclose(between, DOUBLET) or known.repetitions > 1 and known.every != PERIOD:
+        raise InputError(label, f"pre {known.pre.tolist()}, post {known.post.tolist()}, every {known.every:g} ms",
+                         f"one pre, one post or two {DOUBLET:g} ms apart, every {PERIOD:g} ms",
+                         "other patterns are not those of this fit")
+    return _pattern(label, known.repetitions, known.post.size)
 
 
 def _pattern(label: str, repetitions: float, post_spikes: float) -> tuple[float, int]:

@@ -23,11 +23,16 @@ def read(traces: Path, *published: Path) -> dict[str, dict]:
     fit_of = dict(reversed(fits))
     points, kind = defaultdict(list), {}
     for k, row in enumerate(_rows(traces, ("trace_id", "t_ms", "y"))):
-        values = [_finite(row[name], f"{name}, row {k + 1}", traces.name) for name in ("t_ms", "y")]
-        points[row["trace_id"]].append(values)
+        place, *values = (_finite(row[name], f"{name}, row {k + 1}", traces.name) if name in row else k
+                          for name in ("point", "t_ms", "y"))
+        points[row["trace_id"]].append((place, values))
         kind[row["trace_id"]] = row.get("kind") or "digitized"
-    out = {name: _trace(np.array(values).T, kind[name], fit_of[name]) for name, values in points.items()
-           if name in fit_of and len(values) >= 9}
+    # times may run backwards: the order is that of `point`, where the file has it
+    arrays = {name: np.array([values for _, values in sorted(placed)]).T for name, placed in points.items()}
+    flat = [name for name, (_, y) in arrays.items() if np.ptp(y) == 0]
+    out = {name: _trace(values, kind[name], fit_of[name]) for name, values in arrays.items()
+           if name in fit_of and values.shape[1] >= 9 and name not in flat}
+    say_left_out("trace_id", flat, "as nothing happens in them")
     say_left_out("trace_id", [name for name in points if name not in fit_of], "as their clamp is not known")
     if not out:
         raise InputError("trace_id", f"{len(points)} traces", "one of three events (nine points) whose clamp is known",

@@ -134,15 +134,19 @@ def score(rows: dict[str, dict], fitted: dict[str, dict]) -> dict[str, float]:
     for name, values in zip(("ours", "published parameters", "first event repeated"), np.transpose(relative),
                             strict=True):
         there = values[np.isfinite(values)]
-        found[name] = float(np.median(there)) if there.size else float("nan")
-        print(f"--score, {name}: median RMSE / largest deviation {found[name]:.4f} (n = {there.size})")
+        if there.size:
+            found[name] = float(np.median(there))
+            print(f"--score, {name}: median RMSE / largest deviation {found[name]:.4f} (n = {there.size})")
+        else:
+            print(f"--score, {name}: not given for these traces")
     return found
 
 
 def main() -> None:
     """Fit, compare, and score another file of traces if one is given."""
     given = recordings(__doc__.splitlines()[0], [TRACES, PUBLISHED])
-    held = held_back(given, lambda path, protocols: read(path, *filter(None, (protocols, given.data / PUBLISHED))))
+    published = [given.data / PUBLISHED] if (given.data / PUBLISHED).is_file() else []
+    held = held_back(given, lambda path, protocols: read(path, *([protocols] if protocols else []), *published))
     known = kept(given, HERE)
     if known is not None:
         score(held, known)

@@ -26,7 +26,7 @@ from retrojax.fit import Likelihood, Parameter, Transform, likelihoods, maximise
 from retrojax.fit.data import Column, column_numbers
 from retrojax.fit.spec import fix
 from retrojax.fit.table import read_table
-from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, say_unused, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -74,8 +74,7 @@ def read(path: Path, protocols: Path | None = None) -> Cells:
 
     **Raises** `InputError` for a missing column, and P outside 0..1 or q not above 0.
     """
-    if protocols is not None:
-        raise InputError("--protocols", str(protocols), "nothing: synapses have no protocol label", "leave it out")
+    say_unused(protocols, "synapses have no protocol label")
     with naming_file(path.name):
         table = read_table(path, sum(COLUMNS, ()))
         p, q = (np.stack([column_numbers(table, name, Column(name))[:, 0] for name in names]) for names in COLUMNS)

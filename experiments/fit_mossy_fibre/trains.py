@@ -15,6 +15,7 @@ from retrojax.fit.data_protocols import protocols_by_label
 from retrojax.fit.table import read_table
 from retrojax.numerics import Draws
 from retrojax.parts import ResidualCalciumRelease
+from retrojax.testing import say_left_out
 
 INTERVALS = {"20": [50.0] * 9, "100": [10.0] * 9, "20100": [50.0] * 4 + [10.0], "10020": [10.0] * 4 + [50.0],
              "10100": [100.0] * 4 + [10.0], "111": [9.0] * 5}
@@ -116,9 +117,14 @@ def read(path: Path, protocols: dict[str, list[float]]) -> dict[str, np.ndarray]
         found = {}
         for label in sorted(set(labels)):
             x = rows[np.array(labels) == label]
-            x[:, 1 + len(protocols[label]) :] = np.nan
+            last = 1 + len(protocols[label])
+            if np.any(x[:, last:] > 0):
+                say_left_out("protocol", [label], f"responses after its pulse {last}, the last that is known")
+            x[:, last:] = np.nan
             # exact zeros are missing, as the authors treat them
             found[label] = np.where(x > 0, x, np.nan)
+        if not any(np.any(x > 0) for x in found.values()):
+            raise InputError("r1", "no response in any row", "one number above 0 at least", "give responses")
         return found
 
 
@@ -141,18 +147,28 @@ def named_protocols(path: Path | None) -> dict[str, list[float]]:
     """
     if path is None:
         return {}
-    lines = [line.strip().strip("|") for line in path.read_text().splitlines() if line.strip()]
-    if path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in lines[0]:
-        return {label: np.diff(known.protocol().pre).tolist() for label, known in protocols_by_label(path).items()}
-    header, *rows = csv.reader(lines, skipinitialspace=True, delimiter="|" if "|" in lines[0] else ",")
+    lines = [line.strip().strip("|") for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    if path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in "".join(lines[:1]):
+        trains = {label: known.protocol().pre for label, known in protocols_by_label(path).items()}
+        if short := [label for label, pre in trains.items() if pre.size < 2]:
+            raise InputError(short[0], f"{trains[short[0]].size} presynaptic spikes", "two or more",
+                             "give the times of the train", path.name)
+        return {label: np.diff(pre).tolist() for label, pre in trains.items()}
+    header, *rows = csv.reader(lines or [""], skipinitialspace=True, delimiter="|" if "|" in "".join(lines) else ",")
     column = next((number for number, name in enumerate(header) if "interval" in name), None)
     found = {}
     for row in rows:
         text = row[column] if column is not None and len(row) == len(header) else ",".join(row[1:])
         gaps = [float(gap) for times, gap in re.findall(r"(?:(\d+)\s*[x×*]\s*)?(\d+(?:\.\d+)?)", text)
                 for _ in range(int(times or 1))]
+        gaps = gaps[1:] if gaps and gaps[0] == 0 else gaps  # the first stimulus has none before it
+        if 0 in gaps:
+            raise InputError(f"intervals of {row[0].strip()}", text, "more than 0 ms", "correct the row", path.name)
         if gaps:
             found[row[0].strip()] = gaps
+    if not found:
+        raise InputError("--protocols", f"{len(rows)} rows", "a label and its intervals in ms in each row, or label "
+                         "and pre_ms", "give such a table", path.name)
     return found
 
 

@@ -12,6 +12,7 @@ from retrojax.errors import InputError, naming_file
 from retrojax.fit.data import Column, column_numbers, column_texts
 from retrojax.fit.table import read_table
 from retrojax.space import point_response, point_steady
+from retrojax.testing import say_unused
 
 SOURCES, SITES = 5, 40
 TIMES_MS = np.array([250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
@@ -27,8 +28,7 @@ class Layout(NamedTuple):
 
 def read_branches(path: Path, protocols: Path | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
     """(position [um], is excitatory) of the synapses of every branch that has enough of them."""
-    if protocols is not None:
-        raise InputError("--protocols", str(protocols), "nothing: branches have no protocol label", "leave it out")
+    say_unused(protocols, "branches have no protocol label")
     branches: dict[str, list[tuple[float, bool]]] = {}
     with naming_file(path.name):
         table = read_table(path, ("branch", "synapse_type", "um_along_branch"))

@@ -35,7 +35,17 @@ from retrojax.errors import InputError
 from retrojax.fit import MaximumLikelihood, Parameter, Spec, Transform, compare, maximise, profile
 from retrojax.fit.compare import table
 from retrojax.fit.spec import fix
-from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, write_targets
+from retrojax.testing import (
+    Target,
+    held_back,
+    holds,
+    keep,
+    kept,
+    parameters,
+    recordings,
+    say_unused,
+    write_targets,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -108,8 +118,7 @@ def draw(data: dict[str, Imaged], fits) -> None:
 
 def read_held(path: Path, protocols: Path | None) -> dict[str, Imaged | None]:
     """Held-back synapses of both types of cell."""
-    if protocols is not None:
-        raise InputError("--protocols", str(protocols), "nothing: imaging has no protocol label", "leave it out")
+    say_unused(protocols, "imaging has no protocol label")
     held = {kind: read(path, kind) for kind in TYPES}
     if all(found is None for found in held.values()):
         raise InputError("cell_type", "no synapse with a size", ", ".join(TYPES), "give synapses of these", path.name)

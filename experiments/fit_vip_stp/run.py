@@ -21,7 +21,7 @@ from retrojax.fit.data import Column, read_csv
 from retrojax.fit.table import read_table
 from retrojax.fit.trains import train_responses
 from retrojax.parts import TsodyksMarkram
-from retrojax.testing import Target, held_back, holds, keep, kept, recordings, write_targets
+from retrojax.testing import Target, held_back, holds, keep, kept, recordings, say_unused, write_targets
 
 FILE = "stp_vip_mcfarlan2024/epsp_trains_by_cell.csv"
 PAPER = "McFarlan et al. 2024"
@@ -38,7 +38,10 @@ def read(path: Path, protocols: Path | None = None) -> dict[str, dict[str, np.nd
     as `read_csv`, and for a train of fewer than five spikes.
     """
     value, sd = (Column(tuple(f"{name}{k}_V" for k in range(1, 6)), "V", "mV") for name in ("epsp", "sd"))
-    labelled = protocols is not None and "frequency_hz" not in read_table(path)
+    header = read_table(path)
+    labelled = "frequency_hz" not in header and (protocols is not None or "protocol" in header)
+    if not labelled:
+        say_unused(protocols, f"as {path.name} has frequency_hz")
     read_table(path, ("cell", "protocol" if labelled else "frequency_hz", *value.name, *sd.name))
     when = {"label": Column("protocol")} if labelled else {"rate": Column("frequency_hz", "Hz")}
     data = read_csv(path, {"value": value, "sem": sd, "cell": Column("cell"), **when}, protocols)

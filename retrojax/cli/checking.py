@@ -9,6 +9,8 @@ from rich.table import Table
 from retrojax.engine.lazy.assemble import plan_cut
 from retrojax.engine.reactions import MOST_PARTS
 from retrojax.engine.schedules import Lazy
+from retrojax.errors import naming_file
+from retrojax.io.build import model_of
 from retrojax.io.maps import free_medium
 from retrojax.io.matrix import filled
 from retrojax.io.parts import total_loss
@@ -21,6 +23,8 @@ from retrojax.space import reach_of, wall_warning, work_needed
 def print_check(config: RunConfig, file: Path, console: Console) -> None:
     """Print sizes, clocks, reaches and warnings of a config."""
     plan = make_plan(config, file)
+    with naming_file(file):
+        model_of(plan, file)  # what it refuses, a run would refuse
     clocks = plan.clocks
     console.print(f"{plan.wiring.neurons} neurons, {plan.wiring.sources} sources, {plan.wiring.ids.size} plastic and "
                   f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
@@ -168,6 +172,10 @@ def warnings(plan: Plan) -> list[str]:
         if part > 50:
             found.append(f"astrocytes: parts of {part:g} ms are coarse for calcium, whose fastest rate is near 1/(20 "
                          "ms): use `substep: 10 ms`")
+    for number, item in enumerate(plan.config.interventions):
+        if float(item.start) >= float(plan.config.duration):
+            found.append(f"interventions.{number} begins at {item.start / 1000:g} s, when the run has ended: it does "
+                         "nothing")
     mirrored = wall_warning(plan.grid, plan.spines, widest)
     return found if mirrored is None else [*found, mirrored]
 
@@ -180,6 +188,9 @@ def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
                      f"messenger {values['name']}`)")
     if _makers(plan, name, values) == "nothing":
         found.append(f"{name} is made by nothing: give it a `tonic` level, a `synthesis`, or a reaction that yields it")
+    if values["step"] > plan.config.duration:
+        found.append(f"{name} steps every {values['step']:g} ms, and the run ends at {plan.config.duration:g} ms: its "
+                     "field stays as it began")
     if name in plan.parts and plan.parts[name].parts == MOST_PARTS:
         found.append(f"{name}: saturable loss takes its field step of {values['step']:g} ms apart into {MOST_PARTS} "
                      "parts, and would need more for 1 %: use a shorter step")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from retrojax.cli.device import Device, choose
-from retrojax.errors import InputError, RetrojaxError, naming_file
+from retrojax.errors import InputError, RetrojaxError, explain, naming_file
 
 app = typer.Typer(
     help="Synaptic plasticity with retrograde messengers that diffuse through tissue. Run a network, continue it to "
@@ -140,10 +140,11 @@ def main() -> None:
     """Entry point: a mistake of the user is one sentence on standard error and exit status 1."""
     try:
         app()
-    except RetrojaxError as error:
+    except (RetrojaxError, OSError) as error:
+        text = explain(error) if isinstance(error, OSError) else str(error)
         if "--json" in sys.argv:
-            print(json.dumps({"error": str(error)}))
-        notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+            print(json.dumps({"error": text}))
+        notes.print(f"[bold red]Error:[/] {escape(text)}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         notes.print("Interrupted. `retrojax resume FOLDER` continues from what was saved last.")

@@ -53,7 +53,7 @@ class FitConfig(Section):
     def _protocols_exist(self) -> "FitConfig":
         for number, point in enumerate(self.rows):
             if point.protocol not in self.protocols:
-                raise InputError(f"data[{number}].protocol", point.protocol, ", ".join(self.protocols),
+                raise InputError(f"data[{number}].protocol", point.protocol, ", ".join(self.protocols) or "none",
                                  "name one of `protocols`, or add it there")
         return self
 

@@ -35,6 +35,11 @@ class Labelled(NamedTuple):
         return Protocol(pre, post, float(np.concatenate([pre, post]).max() + TAIL))
 
 
+def gives_spike_times(path: Path) -> bool:
+    """Whether a file of protocols has one of the forms of `protocols_by_label`, and not a fit's own columns."""
+    return path.suffix in (".yaml", ".yml", ".json") or "pre_ms" in read_table(path)
+
+
 def protocols_by_label(path: str | PathLike) -> dict[str, Labelled]:
     """What the labels of a data file mean.
 

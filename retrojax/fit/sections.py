@@ -11,8 +11,9 @@ from retrojax.fit.data_config import PointsFile, points_from_file
 from retrojax.fit.descent_config import DescentSection
 from retrojax.fit.estimate_descent import Descending
 from retrojax.fit.observation import KINDS
-from retrojax.parts.choice import PartChoice, Section, quantity
+from retrojax.parts.choice import PartChoice, Section, check_start, quantity
 from retrojax.protocols import Protocol, bursts, pairs
+from retrojax.validation import validate
 
 Rate = quantity("Hz", 1e-6, 1e3)
 Lag = quantity("ms", -1e5, 1e5)
@@ -79,7 +80,14 @@ class Data(Section):
             return given
         if "points" in given:
             raise InputError("points", "beside `file`", "points, or a file", "remove one of the two")
-        read = points_from_file(PointsFile.model_validate(given["file"]))
+        if not isinstance(given["file"], dict):
+            raise InputError("file", given["file"], f"a table with {', '.join(PointsFile.model_fields)}",
+                             "write file: {path: points.csv}")
+        try:
+            choice = validate(PointsFile, given["file"], example="path: points.csv")
+        except InputError as error:
+            raise InputError(f"file.{error.field}", error.value, error.allowed, error.cure) from None
+        read = points_from_file(choice)
         return {**{key: value for key, value in given.items() if key != "file"}, "points": read}
 
 
@@ -87,8 +95,8 @@ class ProtocolChoice(Section):
     """Pairs at a steady rate, or bursts of pairs."""
 
     kind: Literal["pairs", "bursts"]
-    count: int = Field(ge=1, description="pairs, or bursts")
-    per_burst: int = Field(5, ge=1)
+    count: int = Field(ge=1, le=1_000_000, description="pairs, or bursts")
+    per_burst: int = Field(5, ge=1, le=10_000)
     every: Span = Field(10_000.0, description="from burst start to burst start")
 
     def make(self, rate: float, delta_t: float) -> Protocol:
@@ -112,12 +120,7 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _start_within_ranges(self) -> "ModelSection":
-        given: Any = (("p_release", self.p_release, self.p_range), ("q", self.q, self.q_range))
-        for name, start, (low, high) in given:
-            if not low < high:
-                raise InputError(f"{name[0]}_range", f"[{low:g}, {high:g}]", "low before high", "order the two")
-            if not low <= start <= high:
-                raise InputError(name, start, f"{low:g} to {high:g}, its range", "move it inside, or widen the range")
+        check_start(self.p_release, self.p_range, self.q, self.q_range)
         return self
 
 
@@ -206,7 +209,7 @@ class SolverSection(Section):
     batch: int | None = Field(default=None, ge=1, description="starts solved at once; all by default")
     enough: int | None = Field(default=None, ge=1, description="stop after the batch in which so many ended together")
     screen: int = Field(default=8, ge=1, le=1000, description="starts drawn for each one kept")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     max_steps: int | None = Field(default=None, ge=1, description="of a solve; 60, or 200 with a likelihood")
     tolerance: Positive | None = Field(default=None, description="1e-4, or 1e-6 with a likelihood")
     descent: DescentSection | None = None

@@ -51,7 +51,17 @@ class Simulation:
 def build(config: RunConfig, file: Path | None = None) -> Simulation:
     """The simulation a config describes, at t = 0."""
     plan = make_plan(config, file)
-    synapse, outside = plan.synapse, config.drive.background
+    model, patches, end = model_of(plan, file)
+    tissue, state = _arrays(plan, model)
+    return Simulation(plan, model, tissue, state, patches, end)
+
+
+def model_of(plan: Plan, file: Path | None = None) -> tuple[Model, Patches, int]:
+    """Model, what changes in it over time, and the last tick of a plan: small beside tissue and state.
+
+    **Raises** `InputError` for what only these parts of a config can get wrong.
+    """
+    config, synapse, outside = plan.config, plan.synapse, plan.config.drive.background
     model = Model(
         dt=jnp.asarray(config.dt, float), synapse=synapse, weight=jnp.asarray(plan.wiring.weight, float),
         fixed_weight=jnp.asarray(plan.wiring.fixed_weight, float), inhibition=jnp.asarray(1.0, float),
@@ -63,14 +73,18 @@ def build(config: RunConfig, file: Path | None = None) -> Simulation:
         astrocytes=None if plan.astrocytes is None else plan.astrocytes.model,
         matrix=plan.matrix,
     )
-    tissue, state = _arrays(plan, model)
-    ticks = config.duration / (config.dt * plan.clocks.steps)
-    if abs(ticks - round(ticks)) > 1e-6:
-        raise InputError("duration", f"{config.duration:g} ms",
-                         f"a multiple of the shortest field step ({config.dt * plan.clocks.steps:g} ms)",
-                         "round it", file)
-    return Simulation(plan, model, tissue, state, make_patches(config, plan.messengers, plan.clocks, model, file),
-                      round(ticks))
+    end = _ticks("duration", config.duration, plan, file)
+    _ticks("record.every", config.record.every, plan, file)
+    return model, make_patches(config, plan.messengers, plan.clocks, model, file), end
+
+
+def _ticks(field: str, time: float, plan: Plan, file: Path | None) -> int:
+    """A time [ms] in ticks."""
+    tick = plan.config.dt * plan.clocks.steps
+    if abs(time / tick - round(time / tick)) > 1e-6:
+        raise InputError(field, f"{time:g} ms", f"a multiple of the shortest field step ({tick:g} ms)", "round it",
+                         file)
+    return round(time / tick)
 
 
 def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:

@@ -1,6 +1,8 @@
 """Checkpoints: the state of a run and of its recorder, by orbax, so that a killed run continues to the bit."""
 
 import logging
+import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,8 @@ from retrojax.engine.schedules import AnyState
 from retrojax.errors import InputError
 from retrojax.io.results import Recorder
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # what orbax cannot read is raised, too
+log = logging.getLogger(__name__)
 
 
 class Restored(NamedTuple):
@@ -33,27 +36,53 @@ class Checkpoints:
         self.manager = ocp.CheckpointManager((folder / "checkpoints").resolve(), options=options)
 
     def save(self, state: AnyState, recorder: Recorder) -> None:
-        """Write the state at its tick, unless that checkpoint exists."""
+        """Write the state at its tick, unless that checkpoint exists.
+
+        **Raises** `OSError` where the operating system refuses, as on a full disk.
+        """
         tick = int(state.tick)
         if tick not in self.manager.all_steps():
             tree = _tree(state, recorder.spikes, recorder.counts, recorder.work)
-            self.manager.save(tick, args=ocp.args.StandardSave(tree))
-            self.manager.wait_until_finished()
+            try:
+                self.manager.save(tick, args=ocp.args.StandardSave(tree))
+                self.manager.wait_until_finished()
+            except ValueError as error:  # tensorstore tells the number of the system's error in its text only
+                code = re.search(r"os_error_code='(\d+)'", str(error))
+                if code is None:
+                    raise
+                raise OSError(int(code[1]), os.strerror(int(code[1])), str(self.manager.directory)) from None
 
     def latest(self, like: AnyState, neurons: int) -> Restored | None:
-        """The newest checkpoint, shaped as `like`; None if there is none.
+        """The newest checkpoint that can be read, shaped as `like`; None if there is none.
 
-        **Raises** `InputError` if it was written by a run of other shape.
+        Newer ones that cannot be read are removed, with a note, as soon as an older one was.
+
+        **Raises** `InputError` if there are checkpoints and none can be read, as those of a run of other shape.
         """
-        tick = self.manager.latest_step()
-        if tick is None:
-            return None
         template = _tree(like, 0, np.zeros(neurons, np.int64), np.zeros(5, np.int64))
-        try:
-            found = self.manager.restore(tick, args=ocp.args.StandardRestore(template))
-        except (ValueError, KeyError, FileNotFoundError) as error:
-            raise InputError("checkpoints", tick, "a checkpoint of this run and this version",
-                             f"run again into a new folder ({str(error).splitlines()[0]})") from None
+        failed: dict[int, Exception] = {}
+        for tick in sorted(self.manager.all_steps(), reverse=True):
+            try:
+                restored = self._read(tick, template, like)
+            except (ValueError, KeyError, TypeError, OSError) as error:
+                failed[tick] = error
+                continue
+            for wrong in failed:
+                log.warning("The checkpoint at tick %d cannot be read; going on from tick %d.", wrong, tick)
+                self.manager.delete(wrong)
+            return restored
+        if failed:
+            newest = max(failed)
+            reason = (str(failed[newest]).splitlines() or [""])[0]
+            raise InputError("checkpoints", newest, "a checkpoint of this run and this version", "delete the folder "
+                             f"`checkpoints` to begin again at t = 0, or run into a new folder ({reason})")
+        return None
+
+    def _read(self, tick: int, template: dict[str, Any], like: AnyState) -> Restored:
+        found = self.manager.restore(tick, args=ocp.args.StandardRestore(template))
+        for number, wanted in template["state"].items():
+            if np.shape(found["state"][number]) != wanted.shape:
+                raise ValueError(f"leaf {number} of the state has another shape")
         leaves, structure = jax.tree.flatten(_plain(like))
         leaves = [jax.numpy.asarray(found["state"].get(str(number), leaf)) for number, leaf in enumerate(leaves)]
         state = jax.tree.unflatten(structure, leaves)

@@ -8,6 +8,7 @@ from retrojax.engine.assemble import Wiring
 from retrojax.errors import InputError
 from retrojax.io.schema import Network, RunConfig
 from retrojax.io.sonata import Circuit, Edges, Nodes
+from retrojax.validation import require_known
 
 
 class Cells(NamedTuple):
@@ -53,6 +54,9 @@ def gather_cells(circuit: Circuit, file: object) -> Cells:
 
 def wire(circuit: Circuit, cells: Cells, config: RunConfig) -> Wiring:
     """Plastic and fixed synapses of all edge populations, numbered in file order."""
+    if config.network.plastic_edges is not None:
+        for name in config.network.plastic_edges:
+            require_known(name, sorted(circuit.edges), "network.plastic_edges")
     parts = [_edges(circuit, cells, edges, config) for _, edges in sorted(circuit.edges.items())]
     pre, post, delay, weight, plastic = (np.concatenate(column) for column in zip(*parts, strict=True))
     negative = np.flatnonzero(plastic & (weight < 0))
@@ -60,6 +64,12 @@ def wire(circuit: Circuit, cells: Cells, config: RunConfig) -> Wiring:
         raise InputError("network.plastic", f"synapse {negative[0]} with weight {weight[negative[0]]:g}",
                          "synapses of weight >= 0", "select excitatory source cells")
     ids = np.flatnonzero(plastic)
+    if not ids.size:
+        there = {name: sorted({str(x) for nodes in circuit.nodes.values() for x in nodes.attributes.get(name, ())})[:9]
+                 for name in config.network.plastic}
+        raise InputError("network.plastic", f"{config.network.plastic} selects no synapse",
+                         f"attributes of source cells; the circuit has {there}",
+                         "name what source cells of plastic synapses have, in edge populations of plastic_edges")
     fixed = np.flatnonzero(~plastic)
     sources = sum(circuit.nodes[name].ids.size for name in cells.sources)
     return Wiring(ids, pre[ids], post[ids], delay[ids], weight[ids], pre[fixed], post[fixed], delay[fixed],

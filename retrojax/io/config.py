@@ -18,7 +18,7 @@ def read_yaml(path: Path) -> dict:
     **Raises** `InputError` if the file is missing, is no YAML, or holds no mapping.
     """
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], 1) \
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], 1) \
             if path.parent.is_dir() else []
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
         raise InputError("config file", str(path), "an existing YAML file", f"check the path{hint}")
@@ -47,11 +47,26 @@ def _override(data: dict, text: str) -> None:
     path, sep, value = text.partition("=")
     if not sep or not path:
         raise InputError("--set", text, "name.of.key=value", "write for example --set duration=10s")
+    try:
+        content = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError("--set", text, "a value as YAML has it", " ".join(str(error).split())) from None
     *parents, last = path.split(".")
     place: Any = data
-    for step in parents:
-        place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
-    place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
+    for number, step in enumerate(parents):
+        place = place[_place(place, step, text)] if isinstance(place, list) else place.setdefault(step, {})
+        if not isinstance(place, dict | list):
+            raise InputError("--set", text, f"a key inside a table; {'.'.join(parents[: number + 1])} is {place!r}",
+                             "shorten the name")
+    place[_place(place, last, text) if isinstance(place, list) else last] = content
+
+
+def _place(items: list, step: str, text: str) -> int:
+    """The place in a list that a step of a name means."""
+    if not step.isdigit() or int(step) >= len(items):
+        raise InputError("--set", text, f"a place in the list, 0 to {len(items) - 1}" if items else
+                         "nothing: the list is empty", f"correct '{step}', or set the whole list")
+    return int(step)
 
 
 def _absolute(config: RunConfig, folder: Path) -> RunConfig:
@@ -85,6 +100,10 @@ def _absolute(config: RunConfig, folder: Path) -> RunConfig:
         given = {name: getattr(config.astrocytes, name) for name in ("positions", "domains")}
         files = {name: found(value, f"astrocytes.{name}") for name, value in given.items() if isinstance(value, Path)}
         update["astrocytes"] = config.astrocytes.model_copy(update=files)
+    update["messengers"] = {
+        name: section if section.record_file is None else
+        section.model_copy(update={"record": str(found(section.record_file, f"messengers.{name}.record"))})
+        for name, section in config.messengers.items()}
     return config.model_copy(update=update)
 
 

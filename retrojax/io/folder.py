@@ -68,7 +68,10 @@ class RunFolder:
     def summary(self) -> dict:
         """`run.json`, or {} if the run has not ended."""
         path = self.path / SUMMARY
-        return json.loads(path.read_text()) if path.is_file() else {}
+        try:
+            return json.loads(path.read_text()) if path.is_file() else {}
+        except ValueError as error:
+            raise InputError(SUMMARY, "unreadable", "JSON", f"delete it and resume ({error})", path) from None
 
     def write_summary(self, content: dict) -> None:
         """Write `run.json`."""

@@ -10,6 +10,7 @@ import numpy as np
 from retrojax.engine.events import stack_tables
 from retrojax.engine.own_spine import ticks_between
 from retrojax.errors import InputError
+from retrojax.fit.data_protocols import Labelled, gives_spike_times, protocols_by_label
 from retrojax.fit.pathways import PathwayOutcome
 from retrojax.fit.problem import Problem
 from retrojax.fit.table import read_table
@@ -47,26 +48,27 @@ def read_pairing_table(path: Path, protocols: Path | None = None) -> list[Pairin
 
     **Arguments**
 
-    - `path`: the file. `protocols`: a second CSV file that gives the columns of `PROTOCOL` by `protocol_id`, for a file
-      that names its protocols only by that label.
+    - `path`: the file. `protocols`: for rows that name their protocol only by `protocol_id`, a second CSV file that
+      gives the columns of `PROTOCOL` by that label, or a file of its spike times (`protocols_by_label`).
 
     **Raises** `InputError` for a column that is missing, a label without protocol, a value that is no finite
     number, and a standard error that is not positive.
     """
-    records = _records(path)
-    if protocols is not None:
-        known = {record["protocol_id"]: record for record in _records(protocols)}
-        unknown = [r["protocol_id"] for r in records if r["protocol_id"] not in known]
-        if unknown:
-            raise InputError(f"{path.name}.protocol_id", unknown[0], ", ".join(known), "add it to the protocol file")
-        records = [{**known[r["protocol_id"]], **{k: v for k, v in r.items() if v != ""}} for r in records]
-    missing = [name for name in NEEDED if name not in records[0]]
-    if missing:
-        cure = "add the column" + (", or a protocol file" if missing[0] in PROTOCOL and protocols is None else "")
-        raise InputError(f"{path.name}.{missing[0]}", "absent", "a column of that name", cure)
+    trains = protocols_by_label(protocols) if protocols is not None and gives_spike_times(protocols) else {}
+    columns = {r["protocol_id"]: r for r in _records(protocols)} if protocols is not None and not trains else {}
+    records, known = [], [*trains, *columns]
+    for given in _records(path):
+        own, label = {name: text for name, text in given.items() if text != ""}, given["protocol_id"]
+        if protocols is not None and label not in known and any(name not in own for name in PROTOCOL):
+            raise InputError(f"{path.name}.protocol_id", label, ", ".join(known), "add it to the protocol file")
+        records.append({**given, **columns.get(label, {}), **own})
+    for name in NEEDED:
+        if not any(name in record for record in records) and not (trains and name in PROTOCOL):
+            cure = "add the column" + (", or a protocol file" if name in PROTOCOL and protocols is None else "")
+            raise InputError(f"{path.name}.{name}", "absent", "a column of that name", cure)
     pooled = [_pool(record) for record in records]
-    return [_row(record, 1 if pool is None else pooled.count(pool)) for record, pool in
-            zip(records, pooled, strict=True)]
+    return [_row(record, 1 if pool is None else pooled.count(pool), trains.get(record["protocol_id"]))
+            for record, pool in zip(records, pooled, strict=True)]
 
 
 def pairing_problem(
@@ -104,29 +106,52 @@ def _records(path: Path) -> list[dict[str, str]]:
 
 
 def _pool(record: dict[str, str]) -> tuple[str, str] | None:
-    return (record["reference"], record["dt_train"]) if "Pooled" in (record.get("notes") or "") else None
+    return (record.get("reference", ""), record.get("dt_train", "")) if "Pooled" in record.get("notes", "") else None
 
 
-def _row(record: dict[str, str], pooled: int) -> PairingRow:
+def _row(record: dict[str, str], pooled: int, train: Labelled | None) -> PairingRow:
+    """The row; its spikes are those of its own columns, or of `train` where one of these is blank or absent."""
     label = record["protocol_id"]
+    timing = _of_columns(record) if train is None or all(record.get(name) for name in PROTOCOL) else _of_train(train)
+    return PairingRow(label, f"{record.get('pre_mtype', '')}>{record.get('post_mtype', '')}",
+                      record.get("reference", ""), "MK-801" in record.get("notes", ""), *timing,
+                      _number(record, "mean_epsp_ratio"), _positive(record, "sem_epsp_ratio") * pooled**0.5)
 
-    def number(name: str) -> float:
-        try:
-            value = float(record[name] or "nan")
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise InputError(f"{label}.{name}", record[name], "a finite number", "correct the file, or drop the row")
-        return value
 
-    for name in ("sem_epsp_ratio", "frequency_train", "period_sweep"):
-        if number(name) <= 0:
-            raise InputError(f"{label}.{name}", record[name], "a positive number", "correct the file, or drop the row")
-    rate, lag = number("frequency_train"), number("dt_train")
-    for name in ("n_stimuli_train", "n_sweep"):
-        if number(name) < 1 or number(name) % 1 != 0:
-            raise InputError(f"{label}.{name}", record[name], "a whole number, 1 or more", "correct the row")
-    protocol = bursts(rate, lag, int(number("n_stimuli_train")), int(number("n_sweep")), 1000 * number("period_sweep"))
-    return PairingRow(label, f"{record['pre_mtype']}>{record['post_mtype']}", record["reference"],
-                      "MK-801" in (record.get("notes") or ""), rate, lag, protocol, number("mean_epsp_ratio"),
-                      number("sem_epsp_ratio") * pooled**0.5)
+def _of_columns(record: dict[str, str]) -> tuple[float, float, Protocol]:
+    """Rate [Hz], lag [ms] and spike times by the columns of `PROTOCOL`."""
+    rate, period = (_positive(record, name) for name in ("frequency_train", "period_sweep"))
+    counts = [_positive(record, name) for name in ("n_stimuli_train", "n_sweep")]
+    for name, count in zip(("n_stimuli_train", "n_sweep"), counts, strict=True):
+        if count % 1 != 0:
+            raise InputError(f"{record['protocol_id']}.{name}", record[name], "a whole number, 1 or more",
+                             "correct the row")
+    lag = _number(record, "dt_train")
+    return rate, lag, bursts(rate, lag, int(counts[0]), int(counts[1]), 1000 * period)
+
+
+def _of_train(train: Labelled) -> tuple[float, float, Protocol]:
+    """The same by spike times: rate within a sweep, or of the sweeps where one has a single spike."""
+    times = train.pre if train.pre.size else train.post
+    gap = times[1] - times[0] if times.size > 1 else train.every
+    lag = train.post[0] - train.pre[0] if train.post.size and train.pre.size else 0.0
+    return float(1000 / gap) if gap > 0 else 0.0, float(lag), train.protocol()
+
+
+def _number(record: dict[str, str], name: str) -> float:
+    try:
+        value = float(record.get(name) or "nan")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{record['protocol_id']}.{name}", record.get(name, ""), "a finite number",
+                         "correct the file, or drop the row")
+    return value
+
+
+def _positive(record: dict[str, str], name: str) -> float:
+    value = _number(record, name)
+    if value <= 0:
+        raise InputError(f"{record['protocol_id']}.{name}", record[name], "a positive number",
+                         "correct the file, or drop the row")
+    return value

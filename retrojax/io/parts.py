@@ -15,7 +15,7 @@ from retrojax.parts.choice import make_part, parameter
 from retrojax.space import Binding
 from retrojax.space.limits import Kind
 from retrojax.units import check_range, to_unit
-from retrojax.validation import proposal
+from retrojax.validation import proposal, require_known
 
 
 def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Path | None = None) -> Any:
@@ -25,6 +25,8 @@ def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Pat
     if missing and "default" not in classes:
         raise InputError("neurons", f"no entry for class '{missing[0]}'", "one table per class, or 'default'",
                          f"add neurons.{missing[0]}", file)
+    for name in classes:
+        require_known(name, (*sorted(set(kind.tolist())), "default"), "neurons")
     tables = {
         name: {key: parameter(part, key, value, f"neurons.{name}.{key}", file) for key, value in table.items()}
         for name, table in classes.items()
@@ -33,14 +35,18 @@ def make_neurons(classes: dict[str, dict[str, Any]], kind: np.ndarray, file: Pat
         name: np.array([tables.get(cell, tables.get("default", {})).get(name, part.default(name)) for cell in kind])
         for name in part.parameters
     }
+    endless = np.flatnonzero(columns["V_reset"] >= columns["V_th"])
+    if endless.size:
+        first = endless[0]
+        raise InputError(f"neurons.{kind[first]}.V_reset", f"{columns['V_reset'][first]:g} mV",
+                         f"less than V_th ({columns['V_th'][first]:g} mV)", "lower it: a spike would set off the next",
+                         file)
     return part.cls(**columns)
 
 
 def messenger_values(section: MessengerSection, file: Path | None = None) -> dict[str, Any]:
     """The messenger's record in base units, with the config's overrides."""
-    path = Path(section.record)
-    local = file.parent / path if file is not None and path.suffix else path
-    record = load_record(str(local) if path.suffix else section.record)
+    record = load_record(section.record)
     values = {**record.base()._asdict(), "space": record.space, "enabled": record.enabled}
     given = section.model_dump(exclude={"record", "synthesis"}, exclude_none=True)
     given |= {"flow": None, "binding": _sites(section, record, file)}
@@ -105,6 +111,9 @@ def _reaction(section: ReactionSection, names: list[str], field: str, file: Path
         if getattr(section, key) is not None and getattr(section, key) not in names:
             raise InputError(f"{field}.{key}", getattr(section, key), f"messengers: {', '.join(names) or 'none'}",
                              proposal(getattr(section, key), names, "add it under messengers"), file)
+    if section.product == section.source:
+        raise InputError(f"{field}.product", section.product, "another messenger than the source, or none",
+                         "leave it out if the source is only lost", file)
     number = lambda name: None if name is None else names.index(name)  # noqa: E731
     kind: Any = "loss" if section.of_loss else "catalysed" if section.catalyst else \
         "second" if section.order == 2 else "first"

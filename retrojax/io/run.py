@@ -1,12 +1,13 @@
 """A run from config to folder, and its continuation: results, checkpoints and summary around the engine's loop."""
 
 import hashlib
+import json
 import platform
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -20,6 +21,7 @@ from retrojax.io.config import dump_config, load_config
 from retrojax.io.folder import CONFIG, RunFolder
 from retrojax.io.results import NAME, Recorder
 from retrojax.io.schema import RunConfig
+from retrojax.messengers import RECORD_SUFFIXES
 
 
 class Progress(NamedTuple):
@@ -102,6 +104,9 @@ def _starting_state(home: RunFolder, simulation: Simulation, recorder: Recorder,
     """The state of the last checkpoint, or a fresh one; the results agree with it afterwards."""
     before = home.summary()
     fingerprint = inputs_fingerprint(simulation.plan.config)
+    if before and before.get("settings_sha256") != settings_fingerprint(simulation.plan.config):
+        raise InputError("settings", "changed since the run began", "the settings it began with",
+                         "restore them, or run the changed config into a new folder", home.path / CONFIG)
     if before and before.get("inputs_sha256") != fingerprint:
         raise InputError("inputs", "changed since the run began", "the same input files",
                          "restore them, or run again into a new folder", home.path / CONFIG)
@@ -110,8 +115,27 @@ def _starting_state(home: RunFolder, simulation: Simulation, recorder: Recorder,
         home.clear_results(NAME)
         recorder.create()
         return simulation.state
+    if not recorder.path.is_dir():
+        raise InputError(NAME, "missing", "the results that the checkpoints go on from", "restore it, or delete the "
+                         "folder `checkpoints` to begin again at t = 0", home.path)
     recorder.rewind(found.spikes, found.counts, found.work)
     return found.state
+
+
+def settings_fingerprint(config: RunConfig) -> str:
+    """SHA-256 over everything a config says that can change a result: not when checkpoints are written, nor in which
+    folder an input file lies."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        is_path = isinstance(value, Path) or (isinstance(value, str) and value.endswith(RECORD_SUFFIXES))
+        return Path(value).name if is_path else value
+
+    content = plain(config.model_dump(exclude={"checkpoint"}))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def inputs_fingerprint(config: RunConfig) -> str:
@@ -121,6 +145,7 @@ def inputs_fingerprint(config: RunConfig) -> str:
     files |= {config.drive.replay.spikes} if config.drive.replay else set()
     files |= {config.sleep.hypnogram} if config.sleep else set()
     files |= {config.grid.maps.file} if config.grid.maps else set()
+    files |= {section.record_file for section in config.messengers.values() if section.record_file}
     if config.grid.matrix and isinstance(config.grid.matrix.density, Path):
         files |= {config.grid.matrix.density}
     if config.astrocytes:
@@ -147,7 +172,7 @@ def _summary(simulation: Simulation, finished: bool, began: float) -> dict:
         "retrojax": retrojax.__version__, "jax": jax.__version__, "jaxlib": jax.lib.__version__,
         "python": platform.python_version(), "device": device.device_kind, "platform": device.platform,
         "seed": plan.config.seed, "duration_ms": plan.config.duration,
-        "inputs_sha256": inputs_fingerprint(plan.config),
+        "settings_sha256": settings_fingerprint(plan.config), "inputs_sha256": inputs_fingerprint(plan.config),
         "schedule": plan.schedule.name, "neurons": plan.wiring.neurons, "plastic_synapses": int(plan.wiring.ids.size),
         "fixed_synapses": int(plan.wiring.fixed_pre.size), "voxels": plan.grid.n_voxels,
         "transport": {name: {"kind": kind, "why": why, "split": str(plan.parts[name]) if name in plan.parts else None}

@@ -7,7 +7,8 @@ from pydantic import AliasChoices, Field, model_validator
 
 from retrojax.errors import InputError
 from retrojax.io.space_schema import GridSection, Length, Margin
-from retrojax.parts.choice import PartChoice, Section, quantity
+from retrojax.messengers import RECORD_SUFFIXES
+from retrojax.parts.choice import PartChoice, Section, check_start, quantity
 from retrojax.protocols.pharmacology import find_drug, read_dose
 
 Duration = quantity("ms", 1e-3, 1e12)
@@ -81,6 +82,11 @@ class SynapseSection(Section):
     rules: list[PartChoice]
     placement: Placement = Placement()
 
+    @model_validator(mode="after")
+    def _start_within_ranges(self) -> "SynapseSection":
+        check_start(self.p_release, self.p_range, self.q, self.q_range)
+        return self
+
 
 class BindingSection(Section):
     """A kind of site, fixed in the tissue, that binds a messenger reversibly (`retrojax.space.Binding`).
@@ -98,6 +104,7 @@ class BindingSection(Section):
 class MessengerSection(Section):
     """A messenger by its record, with values that override the record's.
 
+    `record`: a name of the catalogue, or a YAML file of one's own, relative to the config's folder.
     `synthesis`: the part by which spines make it, in place of the record's; `none` if they do not.
     """
 
@@ -122,6 +129,12 @@ class MessengerSection(Section):
     f_cis: Probability | None = Field(None, description="of a lipid: share that passes to the spine's own bouton")
     cis_volume: quantity("um^3", 1e-9, 1e3) | None = Field(None, description="in which that share acts there")
     cis_loss: quantity("1/ms", 0, 1e3) | None = Field(None, description="with which it goes; `loss` by default")
+
+    @property
+    def record_file(self) -> Path | None:
+        """The file of a record of one's own; None for one of the catalogue."""
+        path = Path(self.record)
+        return path if path.suffix in RECORD_SUFFIXES else None
 
 
 class ReactionSection(Section):

@@ -74,3 +74,10 @@ class GridSection(Section):
     near_field: Literal["own", "pairs"] = Field(
         default="own", description="what a bouton sees at its true distance: its own spine, or close neighbours too")
     pairs_within: int = Field(default=4, ge=1, le=8, description="voxels along each axis up to which they are close")
+
+    @model_validator(mode="after")
+    def _origin_goes_with_shape(self) -> "GridSection":
+        if self.origin is not None and self.shape is None:
+            raise InputError("origin", list(self.origin), "an origin together with a shape",
+                             "give `shape` too, or leave `origin` out: the box is then put around all sites")
+        return self

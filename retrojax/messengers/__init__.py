@@ -7,6 +7,7 @@ messenger needs a file and no code.
 from retrojax.messengers.citations import bibtex as bibtex, references as references
 from retrojax.messengers.describe import Row as Row, describe_record as describe_record
 from retrojax.messengers.reading import (
+    RECORD_SUFFIXES as RECORD_SUFFIXES,
     catalogue as catalogue,
     cited_keys as cited_keys,
     load_record as load_record,
@@ -25,7 +26,7 @@ from retrojax.messengers.record import (
 )
 
 __all__ = [
-    "Binding", "MessengerBase", "MessengerRecord", "Row", "SYNTHESIS_KINDS", "Saturable", "Source", "Sourced",
-    "Synthesis", "bibtex", "catalogue", "cited_keys", "describe_record", "load_record", "references", "sourced_values",
-    "synthesis_rate",
+    "Binding", "MessengerBase", "MessengerRecord", "RECORD_SUFFIXES", "Row", "SYNTHESIS_KINDS", "Saturable", "Source",
+    "Sourced", "Synthesis", "bibtex", "catalogue", "cited_keys", "describe_record", "load_record", "references",
+    "sourced_values", "synthesis_rate",
 ]

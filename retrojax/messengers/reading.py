@@ -13,6 +13,9 @@ from retrojax.messengers.citations import bibtex
 from retrojax.messengers.record import MessengerRecord, Sourced
 from retrojax.validation import require_known, validate
 
+RECORD_SUFFIXES = (".yaml", ".yml")
+"""What the name of a record of one's own ends in."""
+
 
 def load_record(name_or_path: str | Path) -> MessengerRecord:
     """A messenger of the catalogue by id or name (any case), or the record in a YAML file of one's own.
@@ -21,7 +24,7 @@ def load_record(name_or_path: str | Path) -> MessengerRecord:
     wrong unit, a value out of range or a citation key that neither the package nor the record's `references` holds.
     """
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in RECORD_SUFFIXES:
         if not path.is_file():
             raise InputError("messenger record", str(path), "an existing YAML file", "check the path")
         return _record(path.read_text(encoding="utf-8"), path)

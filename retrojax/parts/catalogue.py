@@ -68,6 +68,10 @@ class Part(NamedTuple):
         value = inspect.signature(self.cls.__init__).parameters[name].default
         return None if value is inspect.Parameter.empty else value
 
+    def has_default(self, name: str) -> bool:
+        """Whether a parameter may be left out."""
+        return inspect.signature(self.cls.__init__).parameters[name].default is not inspect.Parameter.empty
+
 
 _GB, _UNIT = "Graupner2012", "1"
 _time = lambda source="", status="published", low=0.0: Parameter("ms", low, 1e9, status, source)  # noqa: E731

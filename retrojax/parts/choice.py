@@ -36,6 +36,15 @@ class PartChoice(BaseModel):
     preset: str | None = None
 
 
+def check_start(p_release: float, p_range: tuple[float, float], q: float, q_range: tuple[float, float]) -> None:
+    """Nothing, if release probability and quantal amplitude start within their ranges; else an `InputError`."""
+    for name, start, (low, high) in (("p_release", p_release, p_range), ("q", q, q_range)):
+        if not low < high:
+            raise InputError(f"{name[0]}_range", f"[{low:g}, {high:g}]", "low before high", "order the two")
+        if not low <= start <= high:
+            raise InputError(name, start, f"{low:g} to {high:g}, its range", "move it inside, or widen the range")
+
+
 def make_part(choice: PartChoice, kind: str, field: str, file: Path | None = None) -> Any:
     """The part that a choice describes.
 
@@ -51,6 +60,10 @@ def make_part(choice: PartChoice, kind: str, field: str, file: Path | None = Non
         values.update(part.presets[choice.preset])
     for name, value in (choice.model_extra or {}).items():
         values[name] = parameter(part, name, value, f"{field}.{name}", file)
+    missing = [name for name in part.parameters if name not in values and not part.has_default(name)]
+    if missing:
+        raise InputError(f"{field}.{missing[0]}", "missing", f"a value, which {choice.model} has no default for",
+                         "add this key", file)
     return part.cls(**values)
 
 

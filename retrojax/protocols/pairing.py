@@ -22,6 +22,8 @@ def pairs(count: int, rate_hz: float | int, delta_t: float | int, tail: float | 
 
     - `count`: number of pairs. `rate_hz`: pairs per second [Hz]. `delta_t`: t_post - t_pre [ms].
     - `tail`: silence after the last spike [ms].
+
+    **Raises** `InputError` for no pair, a rate that is not positive, and a lag that is not finite.
     """
     return _shifted(_period(rate_hz) * np.arange(count), [delta_t], tail)
 
@@ -44,7 +46,7 @@ def bursts(
     **Raises** `InputError` if a burst is longer than the time between bursts.
     """
     within = _period(rate_hz) * np.arange(per_burst)
-    if within[-1] >= every:
+    if within.size and within[-1] >= every:
         raise InputError("rate_hz", rate_hz, f"bursts of {per_burst} shorter than {every} ms",
                          "use `pairs` for single pairs at this rate")
     starts = every * np.arange(count)
@@ -52,6 +54,11 @@ def bursts(
 
 
 def _shifted(pre: np.ndarray, offsets: list, tail: float | int) -> Protocol:
+    if not pre.size or not offsets:
+        raise InputError("count", "no spikes", "one pair at least", "give a count of 1 or more")
+    for lag in offsets:
+        if not np.isfinite(lag):
+            raise InputError("delta_t", lag, "a finite time [ms]", "give t_post - t_pre")
     post = np.sort((pre[:, None] + np.asarray(offsets, float)).ravel())
     lead = max(0.0, -float(post.min()))
     pre, post = pre + lead, post + lead

@@ -105,8 +105,9 @@ def _messengers(data: xr.Dataset) -> Figure:
         axes.plot(seconds, one.conc_bouton_mean, color="#b5442e", lw=1, label="mean at boutons")
         axes.plot(seconds, one.conc_mean, color="#33475b", lw=1, label="mean in the box")
         positive = one.conc_mean.values[np.isfinite(one.conc_mean.values) & (one.conc_mean.values > 0)]
-        low = np.quantile(positive, 0.02) / 3 if positive.size else 1e-6
-        axes.set(ylabel=f"{name} (nM)", yscale="log", ylim=(low, None))
+        axes.set_ylabel(f"{name} (nM)")
+        if positive.size:  # a messenger that nothing made has no logarithm
+            axes.set(yscale="log", ylim=(np.quantile(positive, 0.02) / 3, None))
         _shade(axes, data)
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower right")
     axes.set_xlabel("time (s)")

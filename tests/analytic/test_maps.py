@@ -72,6 +72,20 @@ def test_volume_fraction_belongs_inside_the_divergence():
     np.testing.assert_allclose(np.sum(ease * c[39:41]) / np.sum(ease), TABLE[0.5][2], rtol=4e-4)
 
 
+def test_twice_the_volume_fraction_halves_the_concentration_of_the_same_release():
+    """D17: everywhere and at any time, while loss is chemistry of the fluid; uptake by surfaces is diluted besides."""
+    grid, x = line(30.0, 0.5)
+    alpha, tortuosity = by_layer(x, [10, 14], [0.2, 0.05, 0.25]), by_layer(x, [10, 14], [1.6, 2.2, 1.5])
+    source = jnp.asarray((x < 2) * 1.0)
+    for sink, ratio in (({"loss": 5e-4}, 0.5), ({"uptake": 1e-4}, None)):
+        one, two = (Medium.build(grid, factor * alpha, tortuosity, **sink) for factor in (1, 2))
+        c, diluted = (np.asarray(step(grid, m, 3000.0, 0 * source, source) / m.fraction) for m in (one, two))
+        if ratio is not None:
+            np.testing.assert_allclose(diluted, ratio * c, rtol=1e-12)
+        else:
+            assert (diluted > 0.501 * c).all()
+
+
 AT = np.array([1.0, 5, 9, 11, 13, 15, 20, 29])
 SHEATH = {
     200: [0.09931, 0.350415, 0.09197, 0.03177, 0.004012, 1.3515e-4, 0, 0],

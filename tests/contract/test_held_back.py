@@ -13,7 +13,7 @@ from retrojax.errors import InputError
 from retrojax.fit import likelihoods
 from retrojax.fit.spec import double
 from retrojax.parts import TsodyksMarkram
-from retrojax.testing import Recordings, held_back, keep, kept, parameters
+from retrojax.testing import SKIPPED, Recordings, held_back, keep, kept, parameters
 
 READERS = {
     "design_next_experiment": "read_held", "fit_bdnf": "read", "fit_ca1_cells": "read_held",
@@ -69,9 +69,20 @@ def test_parameters_are_kept_until_recordings_change(tmp_path, capsys):
     keep(plain, tmp_path, {"rule": {"a": 0.1}})
     assert kept(scoring, tmp_path) == {"rule": {"a": 0.1}}
     assert kept(plain, tmp_path) is None and kept(scoring._replace(refit=True), tmp_path) is None
+    capsys.readouterr()
+    (tmp_path / "run.py").write_text("pass\n")
+    data.unlink()
+    assert kept(scoring, tmp_path) == {"rule": {"a": 0.1}}
+    said = capsys.readouterr().out
+    assert "recordings are not in" in said and "earlier state of the script" in said
     data.write_text("a\n2\n")
     assert kept(scoring, tmp_path) is None
     assert "other recordings" in capsys.readouterr().out
+    data.unlink()
+    (tmp_path / "fitted.json").unlink()
+    with pytest.raises(SystemExit) as stop:
+        kept(scoring, tmp_path)
+    assert stop.value.code == SKIPPED
 
 
 VIP = ",".join([f"epsp{k}_V" for k in range(1, 6)] + [f"sd{k}_V" for k in range(1, 6)])
@@ -94,7 +105,7 @@ def test_a_value_that_cannot_be_scored_is_named(name, lines, words, table):
         getattr(run, READERS[name])(table(*lines), None)
 
 
-def test_mossy_fibre(x64, table):
+def test_mossy_fibre(x64, table, capsys):
     run = experiment("fit_mossy_fibre")
     # columns r7 on and `sweep` are left out; a blank and a zero are missing
     one = run.read_held(table("protocol,r1,r2,r3", "20,1.5,,0"), None)
@@ -103,6 +114,7 @@ def test_mossy_fibre(x64, table):
     assert run.score(one, {"no plasticity": constant})["no plasticity"] == pytest.approx(expected, rel=1e-6)
     lines = "protocol,r1,r2,r3", "new,1.0,2.0,3.0"
     for meaning in (table("label,intervals", "new,10;10", name="p.csv"),
+                    table("| label | intervals | sweeps |", "| new | 0, 2 × 10 | 5 |", name="o.md"),
                     table("label,pre_ms", "new,0;10;20", name="q.csv"),
                     table("new: {pre: [0, 10, 20]}", name="r.yaml")):
         named = run.read_held(table(*lines), meaning)
@@ -112,6 +124,17 @@ def test_mossy_fibre(x64, table):
         np.testing.assert_allclose(named.log_density.gaps[0, :2], 10.0)
     with pytest.raises(InputError, match="--protocols"):
         run.read_held(table(*lines), None)
+    for rows, words in (((), "--protocols = '0 rows'"), (("a,b", "new,none"), "--protocols = '1 rows'"),
+                        (("label,intervals", "new,10;0"), "intervals of new")):
+        with pytest.raises(InputError, match=words):
+            run.read_held(table(*lines), table(*rows, name="p.csv"))
+    with pytest.raises(InputError, match="new = '0 presynaptic spikes'"):
+        run.read_held(table(*lines), table("new: {post: [5]}", name="p.yaml"))
+    with pytest.raises(InputError, match="no response"):
+        run.read_held(table("protocol,r1", "20,"), None)
+    capsys.readouterr()
+    run.read_held(table(*lines), table("label,intervals", "new,10", name="p.csv"))
+    assert "responses after its pulse 2" in capsys.readouterr().out
 
 
 def test_ca1_cells(x64, table):
@@ -125,9 +148,16 @@ def test_ca1_cells(x64, table):
     assert found[run.NAMES[2]] == pytest.approx(stats.norm.logpdf(0.9, 1.0, np.hypot(0.1, 0.25)))
     grown = float(run.outcome(start, held[0])[0])
     assert found[run.NAMES[1]] == pytest.approx(stats.norm.logpdf(0.9, grown, np.hypot(0.1, 0.25)))
+    cell = table("figure,dt_ms,strength_ratio,sem", "fig9,10,0.9,0.1")
+    spikes = "label,pre_ms,post_ms,repetitions,every_ms"
+    same = run.read_held(cell, table(spikes, "fig9,0,10,60,200", name="p.csv"))
+    assert (float(same[0].count[0]), bool(same[0].doublet[0])) == (60.0, False)
+    # a rate or an interval that the rule was not fitted to would be scored as if it were the recordings'
+    for times in ("fig9,0,10,60,1000", "fig9,0,10 30,60,200"):
+        with pytest.raises(InputError, match="fig9 = 'pre.*every 200 ms"):
+            run.read_held(cell, table(spikes, times, name="p.csv"))
     with pytest.raises(InputError, match="1 or 2 postsynaptic"):
-        run.read_held(table("figure,dt_ms,strength_ratio,sem", "fig9,10,0.9,0.1"),
-                      table("figure,pairs,post_spikes", "fig9,60,3", name="p.csv"))
+        run.read_held(cell, table("figure,pairs,post_spikes", "fig9,60,3", name="p.csv"))
 
 
 def test_strength_of_a_prior_is_chosen_without_the_group_left_out(x64):
@@ -179,7 +209,11 @@ def test_hippocampal_traces(x64, table, capsys):
     fitted = {"y": {"clamp": False, "u": np.log([1.0, 5.0, 100.0, 100.0, 0.5]).tolist()}}
     found = run.score(rows, fitted)
     assert found["first event repeated"] == 0.0 and 0 < found["ours"] < 1
-    assert np.isnan(found["published parameters"])
+    assert "published parameters" not in found
+    shuffled = [f"{k},{row}" for k, row in enumerate(points)][::-1]
+    turned = run.read(table("point,trace_id,t_ms,y", *shuffled, "0,flat,0,1", "1,flat,1,1"), conditions)
+    np.testing.assert_array_equal(turned["x"]["y"], rows["x"]["y"])
+    assert list(turned) == ["x"] and "trace_id flat" in capsys.readouterr().out
     with pytest.raises(InputError, match="nine points"):
         run.read(table("trace_id,t_ms,y", *points[:6]), conditions)
     with pytest.raises(InputError, match="y, row 1 = 'nan'"):
@@ -199,7 +233,9 @@ def test_bdnf_curves(x64, table):
     other = run.read(table("file,readout,t_after_ligand_s,value,error", *rows),
                      table("readout,curve", "kinase,AKT", name="p.csv"))
     assert run.score(other, known)["f AKT, constant level"] == pytest.approx(2 * (0.5 / 0.1) ** 2)
-    assert run.score(run.read(table("readout,t_after_ligand_s,value", "aAKT,600,3.6")), known) == {}
+    unusable = ("aAKT,600,3.6",), ("aAKT,0,3.6",), ("aAKT,0,0", "aAKT,600,0", "aAKT,900,0")
+    for rows in unusable:
+        assert run.score(run.read(table("readout,t_after_ligand_s,value", *rows)), known) == {}
 
 
 def test_larkman_synapses(x64, table):
@@ -236,9 +272,11 @@ def test_next_experiment(x64, table):
     run = experiment("design_next_experiment")
     held = run.read_held(table(f"{ROW},{OUTCOME}", "a,L5TTPC,L5TTPC,20,10,5,1,10,1.2,0.1,Someone"), None)
     model, spec = run.RULES["triplet_nearest"](1)
-    found = run.score(held, {"triplet_nearest": (model, spec, np.tile(run.prior_coordinates(spec)[0], (2, 1)))})
+    u = np.stack([run.prior_coordinates(spec)[0] + shift for shift in (0.0, 0.3)])
+    found = run.score(held, {"triplet_nearest": (model, spec, u)})
     assert found["no change"] == pytest.approx(stats.norm.logpdf(1.2, 1.0, 0.1))
-    assert np.isfinite(found["triplet_nearest"])
+    (guess,) = run.predictions(run.pairing_problem(held, run.LAYER_5, "none", False), model, spec, u)
+    assert found["triplet_nearest"] == pytest.approx(np.log(np.mean(stats.norm.pdf(1.2, guess, 0.1))))
 
 
 def test_branches(x64, table):

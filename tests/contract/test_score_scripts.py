@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from run_modules import EXPERIMENTS, experiment
-
-from retrojax.testing import Recordings, keep
 
 RECORDINGS = Path(os.environ.get("RETROJAX_DATA", EXPERIMENTS.parents[1] / "shared" / "data"))
 PAIRS = "stdp_neocortex_pairs/paired_recordings.csv"
@@ -28,22 +27,29 @@ FILES = {  # recording, a column of values, and what must be said beside the fit
     "fit_vip_stp": ("stp_vip_mcfarlan2024/epsp_trains_by_cell.csv", "epsp1_V", "constant train"),
 }
 MEANINGS = {"fit_hippocampal_traces": "stp_hippocampome/published_tm_fits.csv.gz"}
-CURVE = "file,readout,t_after_ligand_s,value,error"
-MADE = {  # parameters as the script keeps them, and a held-back file, and what is said of its new label
-    "fit_bdnf": (
-        {"AKT": {"experiment": "e", "zero": 1.0, "largest": 3.0, "scale": {"constant level": 2.0},
-                 "u": {"constant level": [0.0, 0.0, 0.0]}}},
-        (CURVE, "e,aAKT,60,2.9,0.3", "e,aAKT,600,3.1,", "e,other,60,1.0,"), "value", "readout other"),
-    "fit_larkman_quantal": (
-        {"rule": {"k": 1.4, "sd": 0.1}, "spread": dict.fromkeys(
-            ("fitted rule", "equal split", "all postsynaptic", "share 1 - P"), 0.1)},
-        ("recording,pr_before,pr_after,q_before_uV,q_after_uV", "L1,0.2,0.3,100,120", "new,0.4,0.5,90,130"),
-        "pr_after", "n = 2"),
-    "fit_space": (
-        {"estimate": np.log([20.0, 5e-4, 0.0346]).tolist(), "truth": np.log([20.0, 5e-4, 0.0346]).tolist()},
-        ("branch,synapse_type,um_along_branch", *(f"x,{'excitatory_spine' if k % 5 else 'inhibitory_shaft'},{0.7 * k}"
-                                                  for k in range(60))), "um_along_branch", "1 branches"),
+TRAIN = [f"epsp{k}_V" for k in range(1, 6)] + [f"sd{k}_V" for k in range(1, 6)]
+PAIRING = ("protocol_id,pre_mtype,post_mtype,frequency_train,dt_train,n_stimuli_train,n_sweep,period_sweep,"
+           "mean_epsp_ratio,sem_epsp_ratio,reference", "a,L5TTPC,L5TTPC,20,7,5,2,4,1.2,0.1,Someone",
+           "b,L6,L5TTPC,20,7,5,2,4,1.2,0.1,Someone")
+HELD = {  # rows that no recording holds, and what is said of them
+    "design_next_experiment": (PAIRING, "pathway L6>L5TTPC"),
+    "fit_bdnf": (("file,readout,t_after_ligand_s,value,error", "e,aAKT,0,1.0,0.3", "e,aAKT,60,2.9,0.3",
+                  "e,aAKT,600,3.1,", "e,other,60,1.0,"), "readout other"),
+    "fit_ca1_cells": (("figure,dt_ms,strength_ratio,sem", "fig1d,-33,0.8,0.1", "fig3e,12,1.4,0.2"), "n = 2"),
+    "fit_hippocampal_traces": (("trace_id,t_ms,y", *(f"new,{t + 50 * k},{y / (k + 1)}" for k in range(3) for t, y in (
+        (0, 1e-3), (4, 2.0), (20, 1.0)))), "1 traces"),
+    "fit_larkman_quantal": (("recording,pr_before,pr_after,q_before_uV,q_after_uV", "L1,0.2,0.3,100,120",
+                             "new,0.4,0.5,90,130"), "n = 2"),
+    "fit_mossy_fibre": (("protocol,r1,r2,r3,r4,r5,r6", "111,1.1,2.3,,4,0,6", "20100,0.4,1.3,2,1,3,7"), "(111 "),
+    "fit_neocortical_stdp": (PAIRING, "pathway L6>L5TTPC"),
+    "fit_space": (("branch,synapse_type,um_along_branch", *(
+        f"x,{'excitatory_spine' if k % 5 else 'inhibitory_shaft'},{0.7 * k}" for k in range(60))), "1 branches"),
+    "fit_synapse_size": (("cell_type,dendrite,synapse,day,present,weight_norm", "pv,x,0,0,1,1.0", "pv,x,0,4,1,1.5",
+                          "pyr,y,0,4,1,0.7"), "(1 synapses)"),
+    "fit_vip_stp": ((",".join(["cell", "frequency_hz", *TRAIN]), f"new,15,{','.join(['0.001'] * 10)}",
+                     f"new,70,{','.join(['0.002'] * 10)}"), "2 trains of 1 cells"),
 }
+CONDITIONS = "trace_id,mode,Erev_median,Vm_median,Rin_median,Cm_median\nnew,current-clamp,0,-65,120,90\n"
 
 
 def perturbed(rows: list[dict], column: str, folder: Path, **first: str) -> Path:
@@ -82,31 +88,26 @@ def test_a_perturbed_copy_of_the_recordings_is_scored_or_refused(name, tmp_path)
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and column in refused.stderr
 
 
-@pytest.fixture(params=MADE)
-def made(request, tmp_path, monkeypatch):
-    """A function that scores rows with the script's `main` and kept parameters, and those rows."""
-    name = request.param
-    run, (fitted, lines, column, said) = experiment(name), MADE[name]
-    recording = tmp_path / "data" / FILES[name][0]
-    recording.parent.mkdir(parents=True)
-    recording.write_text("never read\n")
-    monkeypatch.setattr(run, "HERE", tmp_path)
-    keep(Recordings(tmp_path / "data", None, None, False, (recording,)), tmp_path, fitted)
-
-    def score(path: Path) -> None:
-        monkeypatch.setattr(sys, "argv", ["run.py", "--data", str(tmp_path / "data"), "--score", str(path)])
+@pytest.mark.parametrize("name", HELD)
+def test_shipped_parameters_score_a_file_without_the_recordings(name, tmp_path, monkeypatch, capsys):
+    run, (rows, said), path = experiment(name), HELD[name], tmp_path / "held.csv"
+    column, baseline = FILES[name][1:]
+    more = ["--data", str(tmp_path / "nowhere"), "--score", str(path)]
+    if name in MEANINGS:
+        (tmp_path / "meaning.csv").write_text(CONDITIONS)
+        more += ["--protocols", str(tmp_path / "meaning.csv")]
+    monkeypatch.setattr(sys, "argv", ["run.py", *more])
+    path.write_bytes(("\ufeff" + "\r\n".join(rows) + "\r\n").encode())
+    with jax.enable_x64(True):
         run.main()
-
-    return score, list(csv.DictReader(lines)), column, said, FILES[name][2]
-
-
-def test_a_perturbed_table_is_scored_or_refused_by_the_script(x64, made, tmp_path, capsys):
-    score, rows, column, said, baseline = made
-    score(perturbed([rows[0], *rows], column, tmp_path))
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if line.startswith("--score")]
-    assert any(baseline in line for line in lines) and said in out and "nan" not in "".join(lines)
-    with pytest.raises(SystemExit) as stop:
-        score(perturbed(rows, column, tmp_path, **{column: "nan"}))
+    assert any(baseline in line for line in lines) and len(lines) > 1 and "nan" not in "".join(lines)
+    assert said in out and "recordings are not in" in out
+    field = rows[0].split(",").index(column)
+    spoilt = [",".join("abc" if k == field else text for k, text in enumerate(row.split(","))) for row in rows[1:]]
+    path.write_text("\n".join([rows[0], *spoilt]) + "\n")
+    with pytest.raises(SystemExit) as stop, jax.enable_x64(True):
+        run.main()
     err = capsys.readouterr().err
-    assert stop.value.code == 2 and err.count("\n") == 1 and f"{column}, row" in err
+    assert stop.value.code == 2 and err.count("\n") == 1 and column in err and "abc" in err

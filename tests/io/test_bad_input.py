@@ -6,7 +6,9 @@ from pathlib import Path
 import h5py
 import pytest
 import yaml
+from rich.console import Console
 
+from retrojax.cli.checking import print_check, warnings
 from retrojax.errors import InputError
 from retrojax.io.build import build
 from retrojax.io.config import load_config
@@ -53,6 +55,19 @@ def _spoil(config, *keys, value):
         (("neurons",), {"e": {}}, ("neurons", "class 'i'")),
         (("network", "schedule"), "eager", ("network.schedule", "eager", "'lazy'")),
         (("drive", "replay", "population"), "internal", ("drive.population", "external")),
+        (("neurons", "exc"), {}, ("neurons", "exc", "e, i, default")),
+        (("neurons", "e", "V_reset"), "-40 mV", ("neurons.e.V_reset", "-40 mV", "less than V_th (-50 mV)")),
+        (("record", "every"), "3 ms", ("record.every", "multiple of the shortest field step (10 ms)")),
+        (("synapse", "p_range"), [0.9, 0.1], ("synapse.p_range", "low before high")),
+        (("synapse", "p_release"), 0.001, ("synapse.p_release", "0.01 to 0.95")),
+        (("synapse", "rules", 0), {"model": "hill_synthesis"}, ("synapse.rules.0.makes", "missing")),
+        (("network", "plastic"), {"ei": "x"}, ("network.plastic", "selects no synapse", "['e', 'i']")),
+        (("network", "plastic_edges"), ["internal"], ("network.plastic_edges", "'internal_to_internal'")),
+        (("grid", "origin"), [0, 0, 0], ("grid.origin", "together with a shape")),
+        (("grid", "matrix"), {"density": -1}, ("grid.matrix.density = '-1'", "0 to 10")),
+        (("reactions",), [{"source": "NO", "product": "NO", "rate": "1 1/s"}], ("reactions.0.product", "another")),
+        (("interventions",), [{"drug": "AM251", "dose": "1 uM", "from": "-1 s"}], ("interventions.0.from = '-1",)),
+        (("interventions",), [{"drug": "AM251", "dose": "1 uM", "untill": "1 s"}], ("'until'",)),
         (("interventions",), [{"target": "messengers.NO.los", "multiply": 3}],
          ("messengers.NO.los", "'messengers.NO.loss'")),
     ],
@@ -63,6 +78,32 @@ def test_a_wrong_value_is_named(config, keys, value, parts):
     text = str(caught.value)
     assert all(part in text for part in parts), text
     assert "Allowed:" in text and "To fix:" in text and "quickstart.yaml" in text
+
+
+@pytest.mark.parametrize(("keys", "value"), [
+    (("duration",), "1.0003 s"), (("neurons",), {"e": {}}), (("drive", "replay", "population"), "internal"),
+    (("sleep", "stages"), {"W": {}}), (("interventions",), [{"target": "messengers.NO", "multiply": 3}]),
+])
+def test_check_refuses_what_a_run_would_refuse(config, keys, value):
+    with pytest.raises(InputError, match=keys[0]):
+        print_check(load_config(_spoil(config, *keys, value=value)), config, Console(quiet=True))
+
+
+def test_check_warns_of_what_does_nothing(config):
+    _spoil(config, "interventions", value=[{"drug": "AM251", "dose": "1 uM", "from": "61 s"}])
+    found = warnings(make_plan(load_config(_spoil(config, "messengers", "2-AG", "step", value="100 s")), config))
+    assert any("interventions.0 begins at 61 s, when the run has ended" in text for text in found), found
+    assert any("2-AG steps every 100000 ms" in text for text in found), found
+
+
+@pytest.mark.parametrize(("text", "part"), [
+    ("duration.x=3", "duration is '60 s'"), ("synapse.rules.9.model=x", "0 to 2"), ("synapse.rules.a=3", "'a'"),
+    ("synapse.rules.0=[", "a value as YAML has it"), ("synapse.rules.-1=3", "'-1'"), ("duration", "name.of.key=value"),
+])
+def test_an_override_that_goes_nowhere(config, text, part):
+    with pytest.raises(InputError) as caught:
+        load_config(config, [text])
+    assert caught.value.field == "--set" and part in str(caught.value)
 
 
 def test_not_a_number_in_the_weights(config):

@@ -47,6 +47,17 @@ def test_check_prints_sizes_clocks_and_reach():
         assert piece in text
 
 
+def test_a_path_that_cannot_be_written_is_one_sentence(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    for words in (("run", CONFIG), ("fit", CONFIG.replace("quickstart", "fit_sjostrom"))):
+        monkeypatch.setattr("sys.argv", ["retrojax", *words, "--out", str(tmp_path / "file" / "x")])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        text = capsys.readouterr().err
+        assert caught.value.code == 1 and "Traceback" not in text
+        assert "Not a directory" in text and "To fix: check the path" in text, text
+
+
 def test_an_error_is_one_sentence_and_status_one(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["retrojax", "run", CONFIG, "--set", "dt=1 mV"])
     with pytest.raises(SystemExit) as caught:

@@ -47,6 +47,8 @@ def test_a_kept_column_can_be_left_out_together(tmp_path):
     ({"columns": {"delta_tt": {"name": "lag_s"}}}, "did you mean 'delta_t'"),
     ({"keep": ["papr"]}, "did you mean 'paper'"),
     ({"columns": {}}, "columns.rate = 'rate'"),
+    ({"columns": {"rate": "f"}}, r"data\.file\.columns\.rate = 'f'.*a table with name, unit"),
+    ({"pth": "points.csv"}, r"data\.file\.pth = 'unknown key'.*did you mean 'path'"),
     ({"protocl": "single"}, "protocl"),
     ({"where": {"paper": "other"}, "columns": {}}, "columns.rate"),
 ])
@@ -65,6 +67,23 @@ def test_a_mistake_is_named_by_its_row_in_the_file(tmp_path, cell, words):
     file.write_text(file.read_text().replace("single,1,0.01,9,1,1,", cell))
     with pytest.raises(InputError, match=rf"points\.csv: {words}"):
         validate(FitConfig, config, "fit.yaml")
+
+
+def test_a_file_that_is_only_a_name_is_refused(tmp_path):
+    config = write(tmp_path)
+    with pytest.raises(InputError, match=r"data\.file = 'points.csv'.*a table with path, columns"):
+        validate(FitConfig, {**config, "data": {**config["data"], "file": "points.csv"}})
+
+
+def test_a_protocol_beyond_memory_is_refused(tmp_path):
+    endless = {"single": {"kind": "pairs", "count": 10**9}, "bursts": CONFIG["protocols"]["bursts"]}
+    with pytest.raises(InputError, match=r"protocols\.single\.count = 1000000000"):
+        validate(FitConfig, {**write(tmp_path), "protocols": endless})
+
+
+def test_a_seed_beyond_what_draws_take_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"solver\.seed = 10000000000"):
+        validate(FitConfig, {**write(tmp_path), "solver": {"seed": 10**10}})
 
 
 def test_points_and_file_together_are_refused(tmp_path):

@@ -44,6 +44,22 @@ def test_protocols_may_stand_in_a_second_file(path, tmp_path):
         read_pairing_table(short, path)
 
 
+def test_protocols_may_be_spike_times(path, tmp_path):
+    held, trains = tmp_path / "held.csv", tmp_path / "trains.yaml"
+    held.write_text("protocol_id,pre_mtype,post_mtype,mean_epsp_ratio,sem_epsp_ratio,reference,notes\n"
+                    "a,L5,L5,0.8,0.1,First 2001,\n")
+    trains.write_text("a: {pre: [10, 60, 110], post: [0, 50, 100], repetitions: 2, every: 4000}\n")
+    (row,), whole = read_pairing_table(held, trains), read_pairing_table(path)[0]
+    for mine, theirs in zip(row.protocol, whole.protocol, strict=True):
+        np.testing.assert_allclose(mine, theirs)
+    assert (row.rate, row.delta_t, row.sem) == (whole.rate, whole.delta_t, whole.sem) == (20.0, -10.0, 0.1)
+    # a row with columns of its own needs no label
+    assert [r.label for r in read_pairing_table(path, trains)] == ["a", "b", "c", "d"]
+    path.write_text((HEAD + ROWS).replace("b,L5,L5,40.0", "b,L5,L5,"))
+    with pytest.raises(InputError, match="protocol_id = 'b'"):
+        read_pairing_table(path, trains)
+
+
 def test_what_cannot_be_read_is_named(path):
     path.write_text((HEAD + ROWS).replace("dt_train", "lag"))
     with pytest.raises(InputError, match="dt_train"):
