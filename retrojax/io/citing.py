@@ -21,7 +21,7 @@ def citations(config: RunConfig) -> list[str]:
         keys |= {key for name, there in used.items() if there for key in PARTS[name].cites}
     keys.add("Dai2020")
     if config.sleep:
-        keys |= {"Vallat2021", "Xie2013", "Krishnan2016"}
+        keys |= {"Vallat2021", "Krishnan2016", config.sleep.volume_fraction or "Xie2013"}
     return sorted(keys)
 
 
