@@ -2,8 +2,9 @@
 
 Part p of P has the neurons p, p + P, p + 2 P, ..., so that kinds of neurons, which stand together, are shared out; it
 has all synapses onto them, in rows of its own, for every axon. Sources outside, messengers and parameters are the same
-everywhere, and computed by each but for the products of a field's step, which are shared (`space.Shared`). Spikes of neurons that have synapses of their own are exchanged once per block, what
-spines made once per field step, as whole numbers; so nothing depends on the number of parts but means over boutons.
+everywhere, and computed by each but for the products of a field's step, which are shared (`space.Shared`). Spikes of
+neurons that have synapses of their own are exchanged once per block, what spines made once per field step, as whole
+numbers; so nothing depends on the number of parts but means over boutons.
 
 Arrays of a cut network hold one part after another along one axis (`tissue_axes`, `state_axes`). Only inside
 `on_each` is one part seen alone, in the shapes that the rest of the schedule knows.
