@@ -78,7 +78,7 @@ def closed_form(name, rates):
 def test_constant_source_reaches_the_steady_closed_form(name):
     diffusion, loss, dt = MESSENGERS[name]
     values = []
-    for dx in (1.0, 2.0, 4.0):
+    for dx in (0.5, 1.0, 2.0, 4.0):
         grid, spine, boutons, classes = tissue(name, dx)
         source = deposit(spine, jnp.array([0.04]) / (grid.voxel_volume * MOLECULES_PER_NM_UM3), grid.shape)
         steps = steps_needed(grid, diffusion, loss, dt, R)
