@@ -172,10 +172,7 @@ def warnings(plan: Plan) -> list[str]:
         if part > 50:
             found.append(f"astrocytes: parts of {part:g} ms are coarse for calcium, whose fastest rate is near 1/(20 "
                          "ms): use `substep: 10 ms`")
-    for number, item in enumerate(plan.config.interventions):
-        if float(item.start) >= float(plan.config.duration):
-            found.append(f"interventions.{number} begins at {item.start / 1000:g} s, when the run has ended: it does "
-                         "nothing")
+    found += _moments(plan)
     mirrored = wall_warning(plan.grid, plan.spines, widest)
     return found if mirrored is None else [*found, mirrored]
 
@@ -194,4 +191,18 @@ def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
     if name in plan.parts and plan.parts[name].parts == MOST_PARTS:
         found.append(f"{name}: saturable loss takes its field step of {values['step']:g} ms apart into {MOST_PARTS} "
                      "parts, and would need more for 1 %: use a shorter step")
+    return found
+
+
+def _moments(plan: Plan) -> list[str]:
+    """Interventions that come too late, or between two ticks."""
+    found, tick = [], plan.config.dt * plan.clocks.steps
+    for number, item in enumerate(plan.config.interventions):
+        if float(item.start) >= float(plan.config.duration):
+            found.append(f"interventions.{number} begins at {item.start / 1000:g} s, when the run has ended: it does "
+                         "nothing")
+        for key, time in (("from", item.start), ("until", item.stop)):
+            if time is not None and abs(time / tick - round(time / tick)) > 1e-6:
+                found.append(f"interventions.{number}.{key} is {time:g} ms, between two field steps: {tick:g} ms apart "
+                             f"as they are, it becomes {tick * round(time / tick):g} ms")
     return found

@@ -96,6 +96,12 @@ def test_check_warns_of_what_does_nothing(config):
     assert any("2-AG steps every 100000 ms" in text for text in found), found
 
 
+def test_check_says_where_an_intervention_between_two_field_steps_goes(config):
+    _spoil(config, "interventions", value=[{"drug": "AM251", "dose": "1 uM", "from": "12 ms", "until": "1 s"}])
+    found = [text for text in warnings(make_plan(load_config(config), config)) if "interventions" in text]
+    assert len(found) == 1 and "interventions.0.from is 12 ms" in found[0] and "it becomes 10 ms" in found[0]
+
+
 @pytest.mark.parametrize(("text", "part"), [
     ("duration.x=3", "duration is '60 s'"), ("synapse.rules.9.model=x", "0 to 2"), ("synapse.rules.a=3", "'a'"),
     ("synapse.rules.0=[", "a value as YAML has it"), ("synapse.rules.-1=3", "'-1'"), ("duration", "name.of.key=value"),
