@@ -35,17 +35,7 @@ from retrojax.errors import InputError
 from retrojax.fit import MaximumLikelihood, Parameter, Spec, Transform, compare, maximise, profile
 from retrojax.fit.compare import table
 from retrojax.fit.spec import fix
-from retrojax.testing import (
-    Target,
-    held_back,
-    holds,
-    keep,
-    kept,
-    parameters,
-    recordings,
-    say_unused,
-    write_targets,
-)
+from retrojax.testing import Target, held_back, holds, keep, kept, parameters, recordings, say_unused, write_targets
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -25,7 +25,6 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
     plan = make_plan(config, file)
     with naming_file(file):
         model_of(plan, file)  # what it refuses, a run would refuse
-    clocks = plan.clocks
     console.print(f"{plan.wiring.neurons} neurons, {plan.wiring.sources} sources, {plan.wiring.ids.size} plastic and "
                   f"{plan.wiring.fixed_pre.size} fixed synapses", highlight=False)
     console.print(f"grid {' x '.join(map(str, plan.grid.shape))} voxels of {config.grid.spacing:g} um "
@@ -42,7 +41,7 @@ def print_check(config: RunConfig, file: Path, console: Console) -> None:
         console.print(f"near field: {plan.pairs.spine.size:,} pairs of close neighbours, "
                       f"{plan.pairs.spine.size / max(plan.wiring.ids.size, 1):.3g} for each bouton, within "
                       f"{plan.pairs.within} voxels", highlight=False)
-    console.print(f"clocks: neurons {config.dt:g} ms, tick {config.dt * clocks.steps:g} ms, "
+    console.print(f"clocks: neurons {config.dt:g} ms, tick {plan.tick_ms:g} ms, "
                   f"slow {config.slow_step:g} ms", highlight=False)
     console.print(f"schedule: {_schedule(plan)}", highlight=False, soft_wrap=True)
     _messengers(plan, config, console)
@@ -89,7 +88,7 @@ def _messengers(plan: Plan, config: RunConfig, console: Console) -> None:
                       "step; numbers above are means of the maps", highlight=False, soft_wrap=True)
     for every in sorted(set(plan.clocks.every)):
         group = [name for name, own in zip(plan.messengers, plan.clocks.every, strict=True) if own == every]
-        tick = config.dt * plan.clocks.steps
+        tick = plan.tick_ms
         console.print(f"field step of {', '.join(group)}: every {every * tick:g} ms, "
                       f"{1000 / (every * tick):g} a second", highlight=False, soft_wrap=True)
     for reaction in config.reactions:
@@ -101,7 +100,7 @@ def _astrocytes(plan: Plan, console: Console) -> None:
     placed = plan.astrocytes
     if placed is None:
         return
-    glia, names, tick = placed.model, list(plan.messengers), plan.config.dt * plan.clocks.steps
+    glia, names, tick = placed.model, list(plan.messengers), plan.tick_ms
     size = placed.size * plan.grid.voxel_volume
     share = 100 * placed.size.sum() / plan.grid.n_voxels
     console.print(f"{len(placed.centres)} astrocytes, domains of {size.mean():.3g} um3 ({size.min():.3g} to "
@@ -168,7 +167,7 @@ def warnings(plan: Plan) -> list[str]:
         glia = plan.astrocytes.model
         if not glia.sensors and glia.transmitter is None:
             found.append("astrocytes sense nothing: give them a `transmitter` or something under `senses`")
-        part = glia.every * plan.config.dt * plan.clocks.steps / glia.substeps
+        part = glia.every * plan.tick_ms / glia.substeps
         if part > 50:
             found.append(f"astrocytes: parts of {part:g} ms are coarse for calcium, whose fastest rate is near 1/(20 "
                          "ms): use `substep: 10 ms`")
@@ -196,13 +195,13 @@ def _doubts(plan: Plan, name: str, values: dict) -> list[str]:
 
 def _moments(plan: Plan) -> list[str]:
     """Interventions that come too late, or between two ticks."""
-    found, tick = [], plan.config.dt * plan.clocks.steps
+    found, tick = [], plan.tick_ms
     for number, item in enumerate(plan.config.interventions):
         if float(item.start) >= float(plan.config.duration):
             found.append(f"interventions.{number} begins at {item.start / 1000:g} s, when the run has ended: it does "
                          "nothing")
         for key, time in (("from", item.start), ("until", item.stop)):
-            if time is not None and abs(time / tick - round(time / tick)) > 1e-6:
-                found.append(f"interventions.{number}.{key} is {time:g} ms, between two field steps: {tick:g} ms apart "
-                             f"as they are, it becomes {tick * round(time / tick):g} ms")
+            if time is not None and plan.in_ticks(time) is None:
+                found.append(f"interventions.{number}.{key} is {time:g} ms, between two field steps ({tick:g} ms "
+                             f"apart): it becomes {tick * round(time / tick):g} ms")
     return found

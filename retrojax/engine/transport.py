@@ -70,8 +70,7 @@ def make_plan(
         return TransportPlan(Limit(messenger.transport, loss), () if exposed else None, elapsed, grid, shared)
     # every step of a network has a source, so what steps without one need is left out: it differs with what is traced
     propagator = dataclasses.replace(plan(grid, messenger.diffusion, loss, elapsed, shared=shared), free=None)
-    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid,
-                         shared)
+    return TransportPlan(propagator, exposure_gain(propagator) if exposed else None, elapsed, grid, shared)
 
 
 def near_kernel(

@@ -35,7 +35,7 @@ class Simulation:
     @property
     def tick_ms(self) -> float:
         """Biological time of a tick [ms]."""
-        return self.plan.config.dt * self.plan.clocks.steps
+        return self.plan.tick_ms
 
     @property
     def schedule(self) -> Schedule:
@@ -79,12 +79,12 @@ def model_of(plan: Plan, file: Path | None = None) -> tuple[Model, Patches, int]
 
 
 def _ticks(field: str, time: float, plan: Plan, file: Path | None) -> int:
-    """A time [ms] in ticks."""
-    tick = plan.config.dt * plan.clocks.steps
-    if abs(time / tick - round(time / tick)) > 1e-6:
-        raise InputError(field, f"{time:g} ms", f"a multiple of the shortest field step ({tick:g} ms)", "round it",
-                         file)
-    return round(time / tick)
+    """A time [ms] in ticks, which must be a whole number of them."""
+    ticks = plan.in_ticks(time)
+    if ticks is None:
+        raise InputError(field, f"{time:g} ms", f"a multiple of the shortest field step ({plan.tick_ms:g} ms)",
+                         "round it", file)
+    return ticks
 
 
 def _arrays(plan: Plan, model: Model) -> tuple[AnyTissue, AnyState]:

@@ -96,6 +96,16 @@ class Plan:
         """Time structure of the schedule."""
         return self.schedule.clocks
 
+    @property
+    def tick_ms(self) -> float:
+        """Biological time of a tick, the shortest field step [ms]."""
+        return self.config.dt * self.clocks.steps
+
+    def in_ticks(self, time: float) -> int | None:
+        """A time [ms] in ticks; None between two."""
+        ticks = time / self.tick_ms
+        return round(ticks) if abs(ticks - round(ticks)) <= 1e-6 else None
+
 
 @naming
 def make_plan(config: RunConfig, file: Path | None = None) -> Plan:

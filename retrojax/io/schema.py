@@ -193,7 +193,7 @@ class Stage(Section):
     inhibition: Factor = 1.0
 
 
-FRACTIONS = {
+VOLUME_FRACTIONS = {
     "Xie2013": {"W": 0.14, "N1": 0.23, "N2": 0.23, "N3": 0.23, "REM": 0.14},
     "Miao2024": {"W": 0.20, "N1": 0.20, "N2": 0.20, "N3": 0.20, "REM": 0.20},
 }
@@ -205,18 +205,17 @@ state: the common fraction of 0.20 throughout. They also found clearance to be s
 class Sleep(Section):
     """Stages from a recorded hypnogram at compressed time; one per scored epoch code."""
 
-    volume_fraction: Literal["Xie2013", "Miao2024"] | None = Field(
-        None, description="whose account of the extracellular space, for stages that give no volume_fraction: "
-        "Xie et al. 2013 (0.14 in W and REM, 0.23 in N1 to N3) or Miao et al. 2024 (0.20 throughout)")
-
     hypnogram: Path
     start: quantity("s", 0, 1e9) = Field(description="from this second of the recording")
     stop: quantity("s", 0, 1e9) = Field(description="to this second of the recording")
     stages: dict[str, Stage]
+    volume_fraction: Literal["Xie2013", "Miao2024"] | None = Field(
+        None, description="whose account of the extracellular space, for stages that give no volume_fraction: "
+        "Xie et al. 2013 (0.14 in W and REM, 0.23 in N1 to N3) or Miao et al. 2024 (0.20 throughout)")
 
     @model_validator(mode="after")
     def _fractions(self) -> "Sleep":
-        known = FRACTIONS[self.volume_fraction] if self.volume_fraction else {}
+        known = VOLUME_FRACTIONS[self.volume_fraction] if self.volume_fraction else {}
         for name, stage in self.stages.items():
             if stage.volume_fraction is None and name in known:
                 self.stages[name] = stage.model_copy(update={"volume_fraction": known[name]})

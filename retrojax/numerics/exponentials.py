@@ -1,4 +1,4 @@
-"""Exponentials that stay exact, and keep a gradient, where their argument vanishes; powers."""
+"""Exponentials that stay exact, and keep a gradient, where their argument vanishes; Hill functions."""
 
 import math
 from collections.abc import Callable
@@ -46,7 +46,10 @@ def hill(x: PerRow, half: PerRow, n: PerRow) -> PerRow:
 
     A power takes as long as ten other operations, and 1 is the usual value of many an exponent. The gradient with
     respect to `n` is there, too.
+
+    **Arguments** `x` and `half`: in one unit. `n`: the exponent.
     """
+
     def of(raised: Callable[[PerRow], PerRow]) -> PerRow:  # all of it in a branch, whose operands are arrays in memory
         powers = raised(jnp.where(x > 0, x, 1.0) * (1 / half))
         return jnp.where(x > 0, powers / (1 + powers), 0.0)

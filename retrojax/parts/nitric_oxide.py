@@ -89,6 +89,7 @@ class NitricOxidePotentiation(AbstractRule):
         self, s: GuanylylState, concentration: PerRow, elapsed: PerRow, expression: Expression,
         pre: tuple[PerRow, ...],
     ) -> GuanylylState:
+        # times the inverse, as in `HillSynthesis.emit`
         speed = self.k_off * (1 + concentration * (1 / self.ec50))
         target = concentration / (concentration + self.ec50)
         left = jnp.exp(-speed * elapsed)

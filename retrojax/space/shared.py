@@ -2,7 +2,7 @@
 
 A folded axis makes two halves of a field, even and odd about its middle, that need different products and meet again
 only when they are unfolded. Each device takes one half, of up to three axes, so up to eight devices share the work;
-then they tell each other their results, one field in all. Every number is computed as one device would compute it.
+then they tell each other their results, one field in all. Every number comes of the same products as on one device.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""exp(x) - 1 in both precisions, powers, and the gradients of both."""
+"""exp(x) - 1 in both precisions, Hill functions, and the gradients of both."""
 
 import jax
 import jax.numpy as jnp

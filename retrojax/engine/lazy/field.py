@@ -183,6 +183,7 @@ def _spread(
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
+        # times the inverse: a quotient by one number would be a pass over all synapses of its own
         history = jnp.roll(history, 1, axis=0).at[0].set(released(messenger, molecules) * (1 / plan.elapsed))
         cis = step_cis(messenger, cis, molecules, plan.elapsed)
     return eqx.tree_at(lambda s: (s.fields, s.pending, s.bound, s.emitted[which], s.cis[which], s.errors), state,
@@ -200,6 +201,7 @@ def concentration(
     if voxels.near is not None:
         near = near_amount(plan.near, voxels.near, tissue.pairs, state.emitted[which])
         amount = amount + own_at(messenger, near, at_boutons)
+    # times the inverse, as in `_spread`
     return jnp.maximum(amount, 0.0) * (1 / room_at(messenger, at_boutons)) + direct(messenger, state.cis[which])
 
 
