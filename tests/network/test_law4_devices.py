@@ -11,6 +11,7 @@ from test_lazy_laws import RATE, TICKS, advance, alike, different
 
 from retrojax.engine.lazy.assemble import CAN_CUT
 from retrojax.engine.lazy.cut import Cut, mesh
+from retrojax.engine.lazy.network import run_chunk
 from retrojax.engine.lazy.readout import up_to_date
 from retrojax.engine.lazy.structure import grow, prune
 from retrojax.engine.schedules import Lazy
@@ -66,6 +67,9 @@ def test_law4_nor_does_a_step_of_the_field_that_devices_share(case, monkeypatch)
     one, two = (advance(built(kind, drawn, rate=RATE, devices=devices), 10, 10) for devices in (1, 2))
     alike(one, two)
     assert float(jnp.max(one[0].state.fields[0])) > 0
+    for (net, *_), gathered in ((one, False), (two, True)):  # halves of the field from both devices
+        program = eqx.filter_make_jaxpr(run_chunk)(net.model, net.tissue, net.state, net.times, jnp.asarray(1))[0]
+        assert ("f32[2,32,4,4]" in str(program)) == gathered
 
 
 def test_a_cut_network_obeys_law3_and_reads_like_a_whole_one(case, halves):
