@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from retrojax.engine.astrocytes import blank_calcium, note_calcium, step_astrocytes
+from retrojax.engine.compiled import compiled
 from retrojax.engine.field_step import FieldPlan, field_step, plan_fields, slow_step
 from retrojax.engine.kernel import touch
 from retrojax.engine.model import Clocks, Model, NetworkState, Tissue
@@ -41,7 +42,7 @@ class OutsidePlan(NamedTuple):
     background: Any
 
 
-@eqx.filter_jit
+@compiled
 def run_chunk(
     model: Model, tissue: Tissue, state: NetworkState, clocks: Clocks, ticks: Int[Array, ""]
 ) -> tuple[NetworkState, ChunkRecord]:
