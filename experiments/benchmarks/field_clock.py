@@ -99,8 +99,8 @@ def network(synapses: int, voxels: int, rate_hz: float, devices: int) -> tuple[A
     second = round(1e3 / MESSENGERS["NO"])
     times = plan_times(wiring, Clocks(round(MESSENGERS["NO"] / DT), every, second, second))
     tissue, state = build_lazy(model, wiring, times, space, 6.0, 16.0, 1, DEFAULT._replace(devices=devices))
-    cells = random.uniform(0.1, 0.9, state.cells.shape)
-    state = eqx.tree_at(lambda s: s.cells, state, jnp.asarray(cells, float))
+    rows = [jnp.asarray(random.uniform(0.1, 0.9, x.shape), float) for x in (state.makers, state.cells)]
+    state = eqx.tree_at(lambda s: (s.makers, s.cells), state, tuple(rows))
     return everywhere(tissue, model), tissue, placed(tissue, state_axes(state), state), times
 
 

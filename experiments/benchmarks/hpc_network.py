@@ -131,4 +131,4 @@ def _heard(low: int, high: int, targets: range, number: int, random: np.random.G
 def weights(network: Network, state: LazyState) -> np.ndarray:
     """Weights of all plastic synapses as they stand in the rows, which is what each last sent [pA]."""
     live = np.asarray(network.tissue.plastic.post) >= 0
-    return np.asarray(state.cells[:, network.tissue.layout.names.index("expression.q")])[live]
+    return np.asarray(state.channels[network.tissue.layout.names.index("expression.q")])[live]

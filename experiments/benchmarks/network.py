@@ -145,7 +145,7 @@ def least(given, network, kept, events: int, ticks: int, wall: float) -> dict[st
     """The floor of such a run on this machine, and how far above it `wall` is."""
     import floor
 
-    cells = kept.cells.nbytes
+    cells = kept.makers.nbytes + kept.cells.nbytes
     row = cells // network.rows
     bandwidth, here = floor.measure(row), floor.measure(row, min(cells, floor.MEMORY))
     voxels = sum(field.size for field in kept.fields)

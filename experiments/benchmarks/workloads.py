@@ -17,10 +17,10 @@ from peers import specification as spec
 from retrojax.engine.assemble import Wiring
 from retrojax.engine.lazy.assemble import DEFAULT, Options, Space, build_lazy, plan_times
 from retrojax.engine.lazy.cut import everywhere, placed, state_axes
-from retrojax.engine.lazy.layout import from_channels, to_calm, to_channels
+from retrojax.engine.lazy.layout import from_channels, in_rows, to_calm, to_channels
 from retrojax.engine.lazy.network import run_chunk
 from retrojax.engine.lazy.readout import up_to_date
-from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
+from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times, record_type
 from retrojax.engine.model import Clocks, Messenger, Model
 from retrojax.engine.network import outside_spikes
 from retrojax.engine.rows import Bounds, Synapse
@@ -132,7 +132,8 @@ def whole(ratio: float, field: str, value: float, allowed: str) -> int:
 
 def _clocks(workload: str, dt: float, field_ms: float, neurons: int) -> Clocks:
     steps = whole(field_ms / dt, "field-step", field_ms, f"a multiple of dt = {dt:g} ms")
-    chunk_ms = CHUNK_MS if 4 * neurons * CHUNK_MS / DELAY_MS <= RECORD_BYTES else SHORT_MS
+    recorded = record_type(round(DELAY_MS / dt)).itemsize * neurons * CHUNK_MS / DELAY_MS
+    chunk_ms = CHUNK_MS if recorded <= RECORD_BYTES else SHORT_MS
     chunk = whole(chunk_ms / field_ms, "field-step", field_ms, f"{SHORT_MS:g} ms divided by a whole number")
     second = whole(1000 / field_ms, "field-step", field_ms, "1000 ms divided by a whole number")
     return Clocks(steps, (1,) if workload == "w3" else (), second, chunk)
@@ -171,14 +172,14 @@ def _space(synapses: int, field_ms: float, random: np.random.Generator) -> Space
 def _started(model: Model, tissue: LazyTissue, state: LazyState, potential: jax.Array) -> LazyState:
     """The state with release near its mean and membranes spread out."""
     layout, shape = tissue.layout, tissue.plastic.post.shape
-    held = from_channels(layout, model.synapse, list(jnp.moveaxis(state.cells, 1, 0)), list(state.calm))
+    held = from_channels(layout, model.synapse, state.channels, list(state.calm))
     if tissue.cut is not None:
         potential = potential[tissue.cut.members().ravel()]
     # u before its jump is U + (1 - U) f, so f is u of the form in which a spike first jumps and then releases
     begun = held.release._replace(f=jnp.full(shape, spec.U_START), r=jnp.full(shape, spec.X_START))
     held = held._replace(release=begun)
-    return eqx.tree_at(lambda s: (s.cells, s.calm, s.neurons.v), state,
-                       (jnp.stack(to_channels(layout, held), axis=1), to_calm(layout, held), potential))
+    return eqx.tree_at(lambda s: (s.makers, s.cells, s.calm, s.neurons.v), state,
+                       (*in_rows(layout, to_channels(layout, held)), to_calm(layout, held), potential))
 
 
 def on_host(state: LazyState) -> LazyState:
@@ -254,7 +255,7 @@ def synced(network: tuple[Model, LazyTissue], state: LazyState, times: Times) ->
 def means(network: Network, state: LazyState) -> dict[str, float]:
     """Means over synapses, and in W3 over the voxels."""
     live = np.asarray(network.tissue.plastic.post) >= 0
-    named = {name: state.cells[:, k] for k, name in enumerate(network.tissue.layout.names)}
+    named = dict(zip(network.tissue.layout.names, state.channels, strict=True))
     named |= dict(zip(network.tissue.layout.calm_names, state.calm, strict=True))
     chosen = lambda name: np.asarray(named[name])[live].astype(np.float64)  # noqa: E731
     weight = chosen("expression.q" if network.workload == "w1" else "GraupnerBrunel.rho")

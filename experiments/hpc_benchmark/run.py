@@ -167,7 +167,7 @@ def _ours(pre, post, plastic, fixed, raster, outside: float, lag: int) -> tuple[
     state, record = run_chunk(model, tissue, state, times, jnp.asarray(times.chunk, jnp.int32))
     neuron, step = spike_times(np.asarray(record.spikes), times.block)
     spikes = np.stack([neuron, step + 1])
-    q = in_order(tissue, np.asarray(state.cells)[:, tissue.layout.names.index("expression.q")])
+    q = in_order(tissue, np.asarray(state.channels[tissue.layout.names.index("expression.q")]))
     return spikes[:, np.lexsort(spikes[::-1])], q
 
 

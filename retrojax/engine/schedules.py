@@ -132,7 +132,7 @@ class Lazy(NamedTuple):
     def unfit(self, model: Model, tissue: LazyTissue, state: LazyState) -> str | None:
         plastic, layout = tissue.plastic, tissue.layout
         live, ids = alive(tissue)
-        values = [*np.moveaxis(np.asarray(state.cells), 1, 0), *(np.asarray(x) for x in state.calm)]
+        values = [np.asarray(x) for x in (*state.channels, *state.calm)]
         if not values:
             return None
         by_slot = np.stack([x.ravel()[live] for x in values])

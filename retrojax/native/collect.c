@@ -2,8 +2,12 @@
 // See engine/lazy/collect.py.
 #include "pending.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 typedef struct {
-  const uint8_t *cells;
+  Rows from[2];  // makers and cells
   const int32_t *first, *post, *ring;
   const uint32_t *fired;
   int32_t start, stop, sync, landing, begin;
@@ -12,7 +16,7 @@ typedef struct {
   int32_t *block, *axon, *now, *since, *quiet;
   uint8_t *rows, *last;
   int32_t *target, *lane, *count, *events, *spike;
-  int64_t channels, slot, width, ring_size, arrivals1, blocks, lanes;
+  int64_t slot, ring_size, arrivals1, blocks, lanes;
   int used;  // blocks chosen
   int32_t next, left, lost;
   struct Found *found;
@@ -33,12 +37,13 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES)));
 
 // A bit per byte, each 0 or 255, as comparisons give them.
 static inline uint16_t bits_of(Bytes bytes) {
-  uint64_t half[2];
-  memcpy(half, &bytes, LANES);
+#if defined(__SSE2__)
+  return (uint16_t)_mm_movemask_epi8((__m128i)bytes);
+#else
   uint16_t bits = 0;
-  for (int k = 0; k < 2; k++)
-    bits |= (uint16_t)(((half[k] & 0x8080808080808080) >> 7) * 0x0102040810204080 >> 56) << 8 * k;
+  for (int k = 0; k < LANES; k++) bits |= (uint16_t)((bytes[k] & 1) << k);
   return bits;
+#endif
 }
 
 static inline void note_busy(Found *f) {
@@ -54,6 +59,16 @@ static inline Words bits_in(Words x) {
   return (x + (x >> 8) + (x >> 16)) & 0xff;
 }
 
+static inline Words words_at(const uint32_t *fired, Signed at) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_i32gather_epi32((__m512i)at, fired, 4);
+#else
+  Words words;
+  for (int k = 0; k < LANES; k++) words[k] = fired[at[k]];
+  return words;
+#endif
+}
+
 // A target's word holds how many spikes it has fired (its top byte) and in which steps of this block (a bit each); a
 // synapse's mark how many it has seen. Hence what is pending, without a look at the spikes themselves.
 // `steps`: of the block, so that one of a single step needs no count of the later ones.
@@ -63,11 +78,7 @@ static inline void search(const int32_t *post, const uint32_t *fired, uint8_t *m
   memcpy(&target, post, sizeof target);
   Words real = (Words)(target >= 0), live = real & 0xff, word;
   target &= (Signed)real;  // a free slot, -1, reads the word of neuron 0 and then ignores it
-  int32_t at[LANES];
-  uint32_t words[LANES];
-  memcpy(at, &target, sizeof at);
-  for (int s = 0; s < LANES; s++) words[s] = fired[at[s]];
-  memcpy(&word, words, sizeof word);
+  word = words_at(fired, target);
   // with a sync everything up to the end of the block is an event; else what falls on the step itself is not
   uint32_t after = sync ? 0 : ((1u << steps) - 1) & ~((2u << step) - 1);
   Bytes seen;
@@ -88,13 +99,17 @@ static void count_part(void *p, int part, int parts) {
   int32_t *histogram = j->histogram + part * 256;
   memset(histogram, 0, 256 * sizeof *histogram);
   int32_t one = 0, two = 0;
-  int64_t slot = j->slot, bytes = slot * j->width;
+  int64_t slot = j->slot;
   int64_t from = cut(j->used, part, parts), to = cut(j->used, part + 1, parts);
   for (int64_t b = from; b < to; b++) {
-    if (b + AHEAD < to) fetch_block(j->cells + j->block[b + AHEAD] * j->channels * bytes, j->channels * bytes);
+    for (int a = 0; b + AHEAD < to && a < 2; a++) fetch_block(&j->from[a], j->block[b + AHEAD]);
     int32_t touched = j->since[b], before = j->now[b] + j->sync - touched;
-    const uint8_t *cell = j->cells + j->block[b] * j->channels * bytes;
-    for (int64_t c = 0; c < j->channels; c++) copy_lines(j->rows + (c * j->blocks + b) * bytes, cell + c * bytes, bytes);
+    uint8_t *to_row = j->rows;
+    for (int a = 0; a < 2; a++) {
+      const Rows *r = &j->from[a];
+      for (int64_t c = 0; c < r->channels; c++, to_row += j->blocks * r->bytes)
+        copy_lines(to_row + b * r->bytes, block_of(r, j->block[b]) + c * r->bytes, r->bytes);
+    }
     const Landings *l = j->landings ? j->landings + b : NULL;
     for (int64_t s = 0; s < slot; s += LANES) {
       int64_t lane = b * slot + s, place = j->block[b] * slot + s;
@@ -264,24 +279,22 @@ static void choose(Job *j, uint32_t *pending, int64_t axons, int32_t *found, int
   j->left = again;
 }
 
-// inputs: cells first post ring fired moment, then aliased: pending marks touched arrived arrivals
+// inputs: makers cells first post ring fired moment, then aliased: pending marks touched arrived arrivals
 // outputs: block axon now since quiet rows target last lane count events spike sizes, then the aliased five
 // `spike` may have no element; sizes: blocks used, synapses listed, blocks left, where to go on, landings lost
 XLA_FFI_Error *retrojax_collect(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
-  XLA_FFI_Buffer *cells = input(f, 0);
-  const int32_t *moment = IN(int32_t, 5);
-  Job j = {.cells = IN(uint8_t, 0), .first = IN(int32_t, 1), .post = IN(int32_t, 2), .ring = IN(int32_t, 3),
-           .fired = IN(uint32_t, 4), .start = moment[0], .stop = moment[1], .sync = moment[2], .landing = moment[3],
+  const int32_t *moment = IN(int32_t, 6);
+  Job j = {.from = {rows_of(input(f, 0)), rows_of(input(f, 1))}, .first = IN(int32_t, 2), .post = IN(int32_t, 3),
+           .ring = IN(int32_t, 4), .fired = IN(uint32_t, 5), .start = moment[0], .stop = moment[1], .sync = moment[2], .landing = moment[3],
            .begin = moment[4], .marks = OUT(uint8_t, 14), .touched = OUT(int32_t, 15), .arrived = OUT(int32_t, 16),
            .arrivals = OUT(int32_t, 17), .block = OUT(int32_t, 0), .axon = OUT(int32_t, 1), .now = OUT(int32_t, 2),
            .since = OUT(int32_t, 3), .quiet = OUT(int32_t, 4), .rows = OUT(uint8_t, 5), .target = OUT(int32_t, 6),
            .last = OUT(uint8_t, 7), .lane = OUT(int32_t, 8), .count = OUT(int32_t, 9), .events = OUT(int32_t, 10),
-           .channels = cells->dims[1], .slot = cells->dims[2], .width = width_of(cells),
-           .ring_size = input(f, 3)->dims[1], .arrivals1 = input(f, 10)->dims[1], .blocks = output(f, 0)->dims[0],
+           .slot = input(f, 1)->dims[2], .ring_size = input(f, 4)->dims[1], .arrivals1 = input(f, 11)->dims[1], .blocks = output(f, 0)->dims[0],
            .lanes = output(f, 8)->dims[0]};
   j.spike = output(f, 11)->dims[0] ? OUT(int32_t, 11) : NULL;
-  int64_t axons = input(f, 6)->dims[0], most_events = output(f, 10)->dims[0];
+  int64_t axons = input(f, 7)->dims[0], most_events = output(f, 10)->dims[0];
   j.found = scratch(0, (j.lanes / LANES + 1) * sizeof(Found));
   j.landings = j.arrivals1 > 1 ? scratch(1, j.blocks * sizeof(Landings)) : NULL;
   j.histogram = scratch(2, MOST_PARTS * 256 * sizeof(int32_t));

@@ -58,17 +58,30 @@ static inline void copy_lines(uint8_t *to, const uint8_t *from, int64_t bytes) {
   for (int64_t k = 0; k < bytes; k += 64) memcpy(to + k, from + k, 64);
 }
 
+static inline int64_t width_of(XLA_FFI_Buffer *b) { return b->dtype == XLA_FFI_DataType_F64 ? 8 : 4; }
+
+// Packed rows: of every block, some channels one after another.
+typedef struct Rows {
+  uint8_t *at;
+  int64_t channels, bytes;  // bytes of one channel of a block
+} Rows;
+
+static inline Rows rows_of(XLA_FFI_Buffer *b) {
+  return (Rows){(uint8_t *)b->data, b->dims[1], b->dims[2] * width_of(b)};
+}
+
+static inline uint8_t *block_of(const Rows *r, int64_t block) { return r->at + block * r->channels * r->bytes; }
+
 enum { AHEAD = 8 };  // blocks between asking for the lines of one and using them
 
-static inline void fetch_block(const uint8_t *at, int64_t bytes) {
-  for (int64_t k = 0; k < bytes; k += 64) __builtin_prefetch(at + k, 1);
+static inline void fetch_block(const Rows *r, int64_t block) {
+  const uint8_t *at = block_of(r, block);
+  for (int64_t k = 0; k < r->channels * r->bytes; k += 64) __builtin_prefetch(at + k, 1);
 }
 
 static inline void copy_one(uint8_t *to, const uint8_t *from, int64_t width) {
   if (width == 4) *(uint32_t *)to = *(const uint32_t *)from; else *(uint64_t *)to = *(const uint64_t *)from;
 }
-
-static inline int64_t width_of(XLA_FFI_Buffer *b) { return b->dtype == XLA_FFI_DataType_F64 ? 8 : 4; }
 
 // Memory that a thread keeps between calls.
 static inline void *scratch(int which, size_t bytes) {

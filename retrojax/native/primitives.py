@@ -10,8 +10,9 @@ def _like(*arrays: Array) -> tuple[jax.ShapeDtypeStruct, ...]:
 
 
 def collect(
-    cells: Float[Array, "B C slot"], first: Int[Array, " A1"], post: Int[Array, "B slot"], ring: Int[Array, "N K"],
-    fired: UInt32[Array, " N"], moment: Int[Array, "5"], pending: UInt32[Array, " A"], marks: UInt8[Array, "B slot"],
+    makers: Float[Array, "B m slot"], cells: Float[Array, "B C slot"], first: Int[Array, " A1"],
+    post: Int[Array, "B slot"], ring: Int[Array, "N K"], fired: UInt32[Array, " N"], moment: Int[Array, "5"],
+    pending: UInt32[Array, " A"], marks: UInt8[Array, "B slot"],
     touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], blocks: int, events: int,
     number: bool,
 ) -> tuple[Array, ...]:
@@ -24,34 +25,34 @@ def collect(
     `number`); [blocks, synapses listed, blocks left, where to go on, whether a landing was lost]; and
     pending, marks, touched, arrived, arrivals after it.
     """
-    _, channels, slot = cells.shape
+    channels, slot = makers.shape[1] + cells.shape[1], cells.shape[2]
     whole = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
     lanes = blocks * slot
     shapes = (*(whole(blocks) for _ in range(5)), jax.ShapeDtypeStruct((channels, blocks, slot), cells.dtype),
               whole(blocks, slot), jax.ShapeDtypeStruct((blocks, slot), jnp.uint8), whole(lanes), whole(lanes),
               whole(events, lanes), whole(lanes if number else 0), whole(5),
               *_like(pending, marks, touched, arrived, arrivals))
-    call = jax.ffi.ffi_call("retrojax_collect", shapes, input_output_aliases={6 + k: 13 + k for k in range(5)})
-    return tuple(call(cells, first, post, ring, fired, moment, pending, marks, touched, arrived, arrivals))
+    call = jax.ffi.ffi_call("retrojax_collect", shapes, input_output_aliases={7 + k: 13 + k for k in range(5)})
+    return tuple(call(makers, cells, first, post, ring, fired, moment, pending, marks, touched, arrived, arrivals))
 
 
 def put(
     rows: list[Float[Array, "b slot"]], block: Int[Array, " b"], now: Int[Array, " b"], target: Int[Array, "b slot"],
     units: Int[Array, "b slot"], delay: Array, used: Int[Array, ""], most: Int[Array, ""],
-    above: Bool[Array, "b J slot"], cells: Float[Array, "B C slot"], waiting: Int[Array, "D L receptor N"],
-    hot: Bool[Array, "B J slot"],
+    above: Bool[Array, "b J slot"], makers: Float[Array, "B m slot"], cells: Float[Array, "B C slot"],
+    waiting: Int[Array, "D L receptor N"], hot: Bool[Array, "B J slot"],
 ) -> tuple[Array, ...]:
-    """The first `used` blocks into their places in `cells`, and their input into `waiting` (`engine.lazy.block`).
+    """The first `used` blocks into `makers` and `cells`, and their input into `waiting` (`engine.lazy.block`).
 
     - `rows`: an array per channel: XLA fuses the arithmetic of each into its own loop, but not into one of a stack.
 
     - `above`: rows of `hot`.
 
-    **Returns** whether one input was beyond `most`, the cells, the input, and `hot`.
+    **Returns** whether one input was beyond `most`, the makers, the cells, the input, and `hot`.
     """
-    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(cells, waiting, hot))
-    call = jax.ffi.ffi_call("retrojax_put", shapes, input_output_aliases={8: 1, 9: 2, 10: 3})
-    return tuple(call(block, now, target, units, delay, used, most, above, cells, waiting, hot, *rows))
+    shapes = (jax.ShapeDtypeStruct((), jnp.bool_), *_like(makers, cells, waiting, hot))
+    call = jax.ffi.ffi_call("retrojax_put", shapes, input_output_aliases={8 + k: 1 + k for k in range(4)})
+    return tuple(call(block, now, target, units, delay, used, most, above, makers, cells, waiting, hot, *rows))
 
 
 def note(
@@ -124,7 +125,7 @@ def lower(
 def stock(
     owner: Int[Array, " B"], post: Int[Array, "B slot"], ring: Int[Array, "N K"], fired: UInt32[Array, " N"],
     touched: Int[Array, " A"], arrived: Int[Array, " A"], arrivals: Int[Array, "A F1"], marks: UInt8[Array, "B slot"],
-    hot: Bool[Array, "B J slot"], moment: Int[Array, "5"], cells: Float[Array, "B C slot"],
+    hot: Bool[Array, "B J slot"], moment: Int[Array, "5"], makers: Float[Array, "B m slot"],
     channels: Int[Array, " R"], lanes: int, events: int,
 ) -> tuple[Array, ...]:
     """Synapses that may have made a messenger since `moment[0]`, busiest first (`engine.lazy.stock`).
@@ -136,15 +137,15 @@ def stock(
     """
     whole = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
     shapes = (whole(lanes), whole(lanes), whole(lanes), whole(events, lanes), whole(3),
-              jax.ShapeDtypeStruct((channels.size, lanes), cells.dtype))
+              jax.ShapeDtypeStruct((channels.size, lanes), makers.dtype))
     call = jax.ffi.ffi_call("retrojax_stock", shapes)
-    return tuple(call(owner, post, ring, fired, touched, arrived, arrivals, marks, hot, moment, cells, channels))
+    return tuple(call(owner, post, ring, fired, touched, arrived, arrivals, marks, hot, moment, makers, channels))
 
 
 def settle(
     lane: Int[Array, " n"], values: Float[Array, "R n"], channels: Int[Array, " R"], still: Bool[Array, " n"],
     units: Int[Array, " n"], molecules: Float[Array, " n"], voxel: Int[Array, "B slot"], numbers: Int[Array, "2"],
-    cells: Float[Array, "B C slot"], hot: Bool[Array, "B J slot"], total: Int[Array, " V"],
+    makers: Float[Array, "B m slot"], hot: Bool[Array, "B J slot"], total: Int[Array, " V"],
     own: Float[Array, "b slot"],
 ) -> tuple[Array, ...]:
     """What listed synapses made, handed over: their channels and `hot` written, `units` added to `total`.
@@ -152,8 +153,8 @@ def settle(
     - `numbers`: synapses listed, and the messenger among those of `hot`. `own`: molecules by synapse, or no element.
       `total`: without elements, nothing is added up.
 
-    **Returns** cells, hot, total, own.
+    **Returns** makers, hot, total, own.
     """
-    call = jax.ffi.ffi_call("retrojax_settle", _like(cells, hot, total, own),
+    call = jax.ffi.ffi_call("retrojax_settle", _like(makers, hot, total, own),
                             input_output_aliases={8 + k: k for k in range(4)})
-    return tuple(call(lane, values, channels, still, units, molecules, voxel, numbers, cells, hot, total, own))
+    return tuple(call(lane, values, channels, still, units, molecules, voxel, numbers, makers, hot, total, own))

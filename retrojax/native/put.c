@@ -2,14 +2,15 @@
 #include "common.h"
 
 typedef struct {
-  uint8_t *cells, *hot;
+  Rows into[2];  // makers and cells
+  uint8_t *hot;
   const uint8_t *above;
   const int32_t *block, *now, *target, *units, *delay;
   const uint8_t *short_delay;
   int32_t *waiting;
   Frame *frame;  // holds the rows, an array per channel
   int32_t most, over;
-  int64_t channels, used, neurons, receptors, turns, slot, bytes, flags;
+  int64_t used, neurons, receptors, turns, slot, flags;
   int each;
 } Job;
 
@@ -69,29 +70,30 @@ static void put_part(void *p, int part, int parts) {
   if (!part) add_input(j);
   if (!part && parts > 1) return;
   int64_t from = parts == 1 ? 0 : cut(j->used, part - 1, parts - 1), to = parts == 1 ? j->used : cut(j->used, part, parts - 1);
-  int64_t bytes = j->bytes, channels = j->channels;
   for (int64_t b = from; b < to; b++) {
-    if (b + AHEAD < to) fetch_block(j->cells + j->block[b + AHEAD] * channels * bytes, channels * bytes);
-    uint8_t *cell = j->cells + j->block[b] * channels * bytes;
-    for (int64_t c = 0; c < channels; c++)
-      copy_lines(cell + c * bytes, (const uint8_t *)input(j->frame, 11 + (int)c)->data + b * bytes, bytes);
+    for (int a = 0; b + AHEAD < to && a < 2; a++) fetch_block(&j->into[a], j->block[b + AHEAD]);
+    for (int a = 0, row = 12; a < 2; a++) {
+      const Rows *r = &j->into[a];
+      for (int64_t c = 0; c < r->channels; c++, row++) {
+        const uint8_t *new = (const uint8_t *)input(j->frame, row)->data;
+        copy_lines(block_of(r, j->block[b]) + c * r->bytes, new + b * r->bytes, r->bytes);
+      }
+    }
     if (j->flags) memcpy(j->hot + j->block[b] * j->flags, j->above + b * j->flags, j->flags);
   }
 }
 
-// inputs: block now target units delay used most above cells(aliased) waiting(aliased) hot(aliased), then every channel
-// outputs: over cells waiting hot
+// inputs: block now target units delay used most above, then aliased: makers cells waiting hot; then every channel
+// outputs: over, then the aliased four
 // No delay is longer than the ring of input.
 XLA_FFI_Error *retrojax_put(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
-  XLA_FFI_Buffer *cells = output(f, 1), *waiting = output(f, 2), *delay = input(f, 4);
-  Job j = {.cells = OUT(uint8_t, 1), .frame = f, .block = IN(int32_t, 0), .now = IN(int32_t, 1),
-           .target = IN(int32_t, 2), .units = IN(int32_t, 3), .delay = IN(int32_t, 4), .waiting = OUT(int32_t, 2),
-           .most = *IN(int32_t, 6),
-           .channels = cells->dims[1], .used = *IN(int32_t, 5),
+  XLA_FFI_Buffer *cells = output(f, 2), *waiting = output(f, 3), *delay = input(f, 4);
+  Job j = {.into = {rows_of(output(f, 1)), rows_of(cells)}, .frame = f, .block = IN(int32_t, 0), .now = IN(int32_t, 1),
+           .target = IN(int32_t, 2), .units = IN(int32_t, 3), .delay = IN(int32_t, 4), .waiting = OUT(int32_t, 3),
+           .most = *IN(int32_t, 6), .used = *IN(int32_t, 5),
            .neurons = waiting->dims[3], .receptors = waiting->dims[2], .turns = waiting->dims[0] * waiting->dims[1], .slot = cells->dims[2],
-           .bytes = cells->dims[2] * width_of(cells), .each = delay->rank > 0,
-           .above = IN(uint8_t, 7), .hot = OUT(uint8_t, 3), .flags = output(f, 3)->dims[1] * cells->dims[2]};
+           .each = delay->rank > 0, .above = IN(uint8_t, 7), .hot = OUT(uint8_t, 4), .flags = output(f, 4)->dims[1] * cells->dims[2]};
   j.short_delay = delay->dtype == XLA_FFI_DataType_U8 ? IN(uint8_t, 4) : NULL;
   in_parts(put_part, &j, j.used * j.slot < 1024 ? 1 : 1 + parts_for(j.used * j.slot, 1024));
   *OUT(uint8_t, 0) = (uint8_t)j.over;

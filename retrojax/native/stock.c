@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
   const int32_t *owner, *post, *ring, *touched, *arrived, *arrivals, *channel;
-  const uint8_t *cells, *marks, *hot;
+  const uint8_t *makers, *marks, *hot;
   const uint8_t *recent;     // of every neuron: 128 if it spiked in the window; of a free slot, before the first, 0
   const uint32_t *fired;
   int32_t start, stop, landing, begin;
@@ -97,7 +97,7 @@ static void count_part(void *p, int part, int parts) {
 // Ask for what an entry will need.
 static inline void fetch(const Job *j, const Entry *e) {
   for (int64_t r = 0; r < j->reads; r++)
-    __builtin_prefetch(j->cells + ((e->block * j->channels + j->channel[r]) * j->slot + e->s) * j->width, 1);
+    __builtin_prefetch(j->makers + ((e->block * j->channels + j->channel[r]) * j->slot + e->s) * j->width, 1);
   if (e->newer) __builtin_prefetch(j->ring + j->post[e->block * j->slot + e->s] * j->ring_size);
 }
 
@@ -115,7 +115,7 @@ static void list_part(void *p, int part, int parts) {
     int unused;
     j->lane[at] = (int32_t)lane, j->since[at] = touched, j->count[at] = e->count;
     for (int64_t r = 0; r < j->reads; r++) {
-      const uint8_t *from = j->cells + ((e->block * j->channels + j->channel[r]) * j->slot + e->s) * j->width;
+      const uint8_t *from = j->makers + ((e->block * j->channels + j->channel[r]) * j->slot + e->s) * j->width;
       copy_one(j->stored + (r * j->lanes + at) * j->width, from, j->width);
     }
     if (j->arrivals1 > 1 && axon != known)
@@ -143,7 +143,7 @@ static int listable(Job *j, int parts) {
 }
 
 // inputs: owner post ring fired touched arrived arrivals marks hot moment (start, stop, landing, block to begin with,
-// messenger), cells, channels to read
+// messenger), makers, channels to read
 // outputs: lane since count events sizes (synapses listed, whether blocks are left, where to go on) stored
 XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
@@ -154,7 +154,7 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
            .landing = moment[2], .begin = moment[3], .lane = OUT(int32_t, 0), .since = OUT(int32_t, 1),
            .count = OUT(int32_t, 2), .events = OUT(int32_t, 3), .slot = input(f, 1)->dims[1],
            .ring_size = input(f, 2)->dims[1], .arrivals1 = input(f, 6)->dims[1], .lanes = output(f, 0)->dims[0],
-           .messengers = input(f, 8)->dims[1], .cells = IN(uint8_t, 10), .channel = IN(int32_t, 11),
+           .messengers = input(f, 8)->dims[1], .makers = IN(uint8_t, 10), .channel = IN(int32_t, 11),
            .reads = input(f, 11)->dims[0], .channels = input(f, 10)->dims[1], .stored = OUT(uint8_t, 5),
            .width = width_of(input(f, 10))};
   int64_t all = input(f, 1)->dims[0], most = WINDOW * (j.lanes / j.slot), events = output(f, 3)->dims[0];
@@ -195,7 +195,7 @@ XLA_FFI_Error *retrojax_stock(XLA_FFI_CallFrame *f) {
 typedef struct {
   const int32_t *lane, *units, *voxel, *channel;
   const uint8_t *values, *still, *molecules;
-  uint8_t *cells, *hot, *own;
+  uint8_t *makers, *hot, *own;
   int32_t *total;
   int64_t listed, lanes, slot, channels, changes, width, messengers, sums;
 } Handed;
@@ -214,21 +214,21 @@ static void settle_part(void *p, int part, int parts) {
   for (int64_t k = from; k < to; k++) {
     int64_t block = h->lane[k] / h->slot, s = h->lane[k] % h->slot;
     for (int64_t c = 0; c < h->changes; c++)
-      copy_one(h->cells + ((block * h->channels + h->channel[c]) * h->slot + s) * h->width,
+      copy_one(h->makers + ((block * h->channels + h->channel[c]) * h->slot + s) * h->width,
                h->values + (c * h->lanes + k) * h->width, h->width);
     h->hot[block * h->messengers * h->slot + s] = h->still[k];
     if (h->own) copy_one(h->own + h->lane[k] * h->width, h->molecules + k * h->width, h->width);
   }
 }
 
-// inputs: lane values channels still units molecules voxel numbers (synapses listed, messenger), then aliased: cells hot
+// inputs: lane values channels still units molecules voxel numbers (synapses listed, messenger), then aliased: makers hot
 // total own, the last two with or without elements; outputs: the aliased four
 XLA_FFI_Error *retrojax_settle(XLA_FFI_CallFrame *f) {
   if (is_query(f)) return NULL;
   const int32_t *numbers = IN(int32_t, 7);
   Handed h = {.lane = IN(int32_t, 0), .values = IN(uint8_t, 1), .channel = IN(int32_t, 2), .still = IN(uint8_t, 3),
               .units = IN(int32_t, 4), .molecules = IN(uint8_t, 5), .voxel = IN(int32_t, 6), .listed = numbers[0],
-              .cells = OUT(uint8_t, 0), .hot = OUT(uint8_t, 1) + numbers[1] * output(f, 1)->dims[2],
+              .makers = OUT(uint8_t, 0), .hot = OUT(uint8_t, 1) + numbers[1] * output(f, 1)->dims[2],
               .total = OUT(int32_t, 2), .own = output(f, 3)->dims[0] ? OUT(uint8_t, 3) : NULL,
               .lanes = input(f, 0)->dims[0], .slot = output(f, 0)->dims[2], .channels = output(f, 0)->dims[1],
               .changes = input(f, 2)->dims[0], .width = width_of(output(f, 0)), .messengers = output(f, 1)->dims[1],

@@ -1,12 +1,12 @@
 """Statistics of spike trains as the lazy schedule records them: a bit per step and neuron."""
 
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Float, Int, UInt
 
 from retrojax.engine.lazy.readout import spike_list
 
 
-def spike_times(words: UInt32[np.ndarray, "T N"], block: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+def spike_times(words: UInt[np.ndarray, "T N"], block: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
     """Neuron and step (counted from 0) of every spike, by neuron and then by step.
 
     **Arguments**

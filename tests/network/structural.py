@@ -126,5 +126,5 @@ def by_id(net: Net) -> dict[int, tuple[np.ndarray, ...]]:
     """What every living synapse holds."""
     post, ids = np.asarray(net.tissue.plastic.post), np.asarray(net.tissue.ids)[np.asarray(net.tissue.plastic.index)]
     rows, slots = np.nonzero(post >= 0)
-    cells, calm = np.asarray(net.state.cells), [np.asarray(x) for x in net.state.calm]
-    return {int(ids[b, s]): (*cells[b, :, s], *(x[b, s] for x in calm)) for b, s in zip(rows, slots, strict=True)}
+    values = [np.asarray(x) for x in (*net.state.channels, *net.state.calm)]
+    return {int(ids[b, s]): tuple(x[b, s] for x in values) for b, s in zip(rows, slots, strict=True)}

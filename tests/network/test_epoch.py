@@ -136,8 +136,9 @@ def test_law8_a_hundred_thousand_field_steps_move_nothing():
     clocks = CLOCKS._replace(steps=5, slow=100, chunk=5000)
     net = built("sparse", draw("sparse"), rate=0.0, clocks=clocks)
     rho = net.tissue.layout.names.index("GraupnerBrunel.rho")
-    wells = jnp.round(net.state.cells[:, rho])  # between the wells it moves, and should
-    net = net._replace(state=eqx.tree_at(lambda s: s.cells, net.state, net.state.cells.at[:, rho].set(wells)))
+    place = rho - net.tissue.layout.making
+    wells = jnp.round(net.state.cells[:, place])  # between the wells it moves, and should
+    net = net._replace(state=eqx.tree_at(lambda s: s.cells, net.state, net.state.cells.at[:, place].set(wells)))
     end, _ = ran(net, 5000, 20)
     assert int(end.state.tick) == 100_000 and int(end.state.step) == 500_000
     assert int(end.state.touched.max()) > 0

@@ -107,12 +107,14 @@ def test_free_slots_are_at_rest_and_do_not_change(case):
     assert [_held(net, dead) == _held(whole, dead) for net in (before, start, end)] == [False, True, True]
     assert np.asarray(before.state.hot).any() == np.asarray(end.state.hot).any() == (kind == "sparse")
     assert not np.array_equal(start.state.cells, end.state.cells)
+    assert (kind == "sparse") == (not np.array_equal(start.state.makers, end.state.makers))
 
 
 def _held(net: Net, which: np.ndarray) -> list[bytes]:
     """All that the state keeps of those slots."""
     state = net.state
-    return [np.moveaxis(np.asarray(values), 1, 2)[which].tobytes() for values in (state.cells, state.hot)] + \
+    by_block = (state.makers, state.cells, state.hot)
+    return [np.moveaxis(np.asarray(values), 1, 2)[which].tobytes() for values in by_block] + \
         [np.asarray(values)[which].tobytes() for values in state.calm] + \
         [np.asarray(values)[:, which].tobytes() for values in state.emitted]
 
@@ -167,7 +169,7 @@ def test_reused_slots_do_not_recompile_and_a_new_block_does_once():
     net = built("traces", drawn, spare=0.2)
     net = Net(*add_places(net.model, net.tissue), net.state, net.times)
     ran(net, 1)
-    compiled = _run_chunk._cached._cache_size()
+    compiled = _run_chunk.whole._cached._cache_size()
     ids, gone = drawn["ids"].copy(), np.arange(COUNT)
     for turn in range(4):  # every time others leave, and as many with new ids take their slots
         gone = np.random.default_rng(turn).choice(COUNT, 100 + turn, replace=False)
@@ -181,13 +183,13 @@ def test_reused_slots_do_not_recompile_and_a_new_block_does_once():
     net, report = grown(net, growth("traces", net.model, extra))
     assert report[:3] == (0, 0, False)
     net, _ = ran(net, 1)
-    assert _run_chunk._cached._cache_size() == compiled
+    assert _run_chunk.whole._cached._cache_size() == compiled
     many = {**some(drawn, np.arange(40)), "ids": np.arange(40) + 10**7, "pre": np.full(40, 3)}
     net, report = grown(net, growth("traces", net.model, many))
     assert report.blocks == 3 - (16 - _used(drawn, 3)) // 16 and report.recompiles
     for _ in range(2):
         net, _ = ran(net, 1)
-    assert _run_chunk._cached._cache_size() == compiled + 1
+    assert _run_chunk.whole._cached._cache_size() == compiled + 1
 
 
 def _used(drawn, axon):

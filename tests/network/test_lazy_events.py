@@ -153,8 +153,8 @@ def test_two_neurons_by_hand(x64, axonal, backward):
     first, second = given + axonal + delay[0], given + 2 * axonal + delay.sum()
     assert np.array_equal(step[neuron == 0] + 1, first[first <= 200])
     assert np.array_equal(step[neuron == 1] + 1, second[second <= 200])
-    q = in_order(tissue, np.asarray(up_to_date(model, tissue, end, times).cells)[:, tissue.layout.names.index(
-        "expression.q")])
+    rows = up_to_date(model, tissue, end, times).channels
+    q = in_order(tissue, np.asarray(rows[tissue.layout.names.index("expression.q")]))
     pairs = [(given + axonal, first), (first + axonal, second)]
     for pre, post, ours in zip(*zip(*pairs, strict=True), q, strict=True):
         expected = 0.5

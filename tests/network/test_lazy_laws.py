@@ -92,13 +92,13 @@ def test_law5_permuting_synapses_permutes_the_answer_bit_for_bit(case):
 def test_law9_a_new_value_does_not_recompile(case):
     _, _, net, whole = case
     advance(net, 1)
-    before = _run_chunk._cached._cache_size()
+    before = _run_chunk.whole._cached._cache_size()
     scaled = jax.tree.map(lambda x: x * 1.01 if eqx.is_inexact_array(x) else x, net.model)
     model = eqx.tree_at(lambda m: (m.dt, m.synapse.spine.delay), scaled, (net.model.dt, net.model.synapse.spine.delay))
     changed = advance(net._replace(model=model), 10, TICKS - 10)
     other_seed = eqx.tree_at(lambda s: s.key, net.state, jax.random.key(7))
     reseeded = advance(net._replace(state=other_seed), 3)
-    assert _run_chunk._cached._cache_size() == before
+    assert _run_chunk.whole._cached._cache_size() == before
     assert not np.array_equal(changed[1], whole[1])
     assert not np.array_equal(reseeded[1], whole[1][: 3 * net.times.blocks])
 

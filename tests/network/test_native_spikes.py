@@ -47,16 +47,17 @@ def test_input_arrives_at_its_step_and_receptor_whatever_the_form_of_its_delay(e
     now = rng.integers(-20, 20, used + 3).astype(np.int32)
     lags = np.full((count, slot), 3) if each is None else rng.integers(1, 6, (count, slot))
     delay = np.int32(3) if each is None else lags.astype(each)
-    rows = [rng.normal(size=target.shape).astype(np.float32) for _ in range(2)]
-    cells = np.zeros((count, 2, slot), np.float32)
+    rows = [rng.normal(size=target.shape).astype(np.float32) for _ in range(3)]
+    makers, cells = (np.zeros((count, channels, slot), np.float32) for channels in (1, 2))
     waiting = rng.integers(0, 9, (3, 2, receptors, neurons)).astype(np.int32)
     hot = np.zeros((count, 0, slot), bool)
-    over, after, summed, _ = jax.jit(native.put)(
-        rows, block, now, target, units, delay, np.int32(used), np.int32(most), hot[: used + 3], cells, waiting, hot)
+    over, *after, summed, _ = jax.jit(native.put)(
+        rows, block, now, target, units, delay, np.int32(used), np.int32(most), hot[: used + 3], makers, cells, waiting,
+        hot)
     expected = waiting.reshape(6, receptors, neurons).copy()
     for b, s in zip(*np.nonzero(target[:used] >= 0), strict=True):
         step = (now[b] - 1 + lags[block[b], s]) % 6
         expected[step, int(units[b, s] < 0) * (receptors - 1), target[b, s]] += units[b, s]
     np.testing.assert_array_equal(np.asarray(summed).reshape(expected.shape), expected)
-    np.testing.assert_array_equal(after[block[:used]], np.stack(rows, axis=1)[:used])
+    np.testing.assert_array_equal(np.concatenate(after, axis=1)[block[:used]], np.stack(rows, axis=1)[:used])
     assert bool(over) == (most < 95)

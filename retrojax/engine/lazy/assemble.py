@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from retrojax.engine.assemble import SMALLEST, Wiring, check_delays
 from retrojax.engine.lazy.cut import Cut, placed, state_axes, tissue_axes
-from retrojax.engine.lazy.layout import plan_layout, to_calm, to_channels
+from retrojax.engine.lazy.layout import in_rows, plan_layout, to_calm, to_channels
 from retrojax.engine.lazy.replay import post_taus, pre_taus
 from retrojax.engine.lazy.state import LONG_AGO, Axons, Capacity, LazyState, LazyTissue, Times, Voxels
 from retrojax.engine.lazy.wiring import FREE, Blocks, lay_out_parts, spread
@@ -219,9 +219,9 @@ def initial_state(
                    for which in range(len(model.messengers))]
         made = [np.where(live, resting_made(model, which, count)[index], 0.0) for which in range(len(release))]
         cis = [resting_cis(m, x) for m, x in zip(model.messengers, made, strict=True)]
-    cells, calm = resting(model, tissue, fields)
+    makers, cells, calm = resting(model, tissue, fields)
     state = LazyState(
-        cells=cells, calm=calm,
+        makers=makers, cells=cells, calm=calm,
         hot=jnp.zeros((blocks, len(tissue.layout.sparse), slot), bool),
         touched=jnp.zeros(devices * axons, jnp.int32), arrived=jnp.zeros(devices * axons, jnp.int32),
         pre=jnp.zeros((len(pre_taus(model.synapse)), devices * axons)),
@@ -246,8 +246,8 @@ def initial_state(
 
 def resting(
     model: Model, tissue: LazyTissue, fields: tuple[Field, ...] = ()
-) -> tuple[Float[jax.Array, "B C slot"], tuple[jax.Array, ...]]:
-    """Channels and calm leaves of every slot at rest, in balance with `fields` [nM] where they are given."""
+) -> tuple[Float[jax.Array, "B m slot"], Float[jax.Array, "B C slot"], tuple[jax.Array, ...]]:
+    """Channels (makers, cells) and calm leaves of every slot at rest, in balance with `fields` [nM] where given."""
     index = tissue.plastic.index
     leaves, structure = jax.tree.flatten(model.synapse)
     here = jax.tree.unflatten(structure, [leaf[index] if leaf.ndim else leaf for leaf in leaves])
@@ -257,7 +257,7 @@ def resting(
         places = voxels.spines if voxels.boutons is None else voxels.boutons
         model = eqx.tree_at(lambda m: m.synapse, model, here)
         state = settle_receptors(model, state, fields, lambda field: field.reshape(-1)[places])
-    return jnp.stack(to_channels(tissue.layout, state), axis=1), to_calm(tissue.layout, state)
+    return *in_rows(tissue.layout, to_channels(tissue.layout, state)), to_calm(tissue.layout, state)
 
 
 def _axons(blocks: Blocks, delay: np.ndarray) -> Axons:

@@ -19,6 +19,7 @@ from retrojax import native
 from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.collect import Batch, Moment, collect, waiting_blocks
 from retrojax.engine.lazy.fixed import add_input, deliver_fixed, fixed_units
+from retrojax.engine.lazy.layout import in_rows
 from retrojax.engine.lazy.replay import Outcome, post_taus, replay
 from retrojax.engine.lazy.state import LazyState, LazyTissue, Spiked, Times
 from retrojax.engine.model import Model
@@ -244,17 +245,20 @@ def put(
     plain = lambda: _put(tissue, state, times, batch, outcome, units)  # noqa: E731
     fast = lambda: native.put(  # noqa: E731
         outcome.rows, batch.block, batch.now, batch.target, units, tissue.plastic.delay, batch.used, tissue.most_input,
-        outcome.hot, state.cells, state.waiting, state.hot)
-    over, cells, waiting, hot = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+        outcome.hot, state.makers, state.cells, state.waiting, state.hot)
+    found = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    over, makers, cells, waiting, hot = found
     errors = state.errors | jnp.where(over, int(ErrorBit.INPUT_OVERFLOW), 0)
-    return eqx.tree_at(lambda s: (s.cells, s.waiting, s.hot, s.errors), state, (cells, waiting, hot, errors))
+    return eqx.tree_at(lambda s: (s.makers, s.cells, s.waiting, s.hot, s.errors), state,
+                       (makers, cells, waiting, hot, errors))
 
 
 def _put(tissue: LazyTissue, state: LazyState, times: Times, batch: Batch, outcome: Outcome, units):
     place = jnp.where(batch.axon < state.touched.size, batch.block, state.cells.shape[0])
-    cells = state.cells.at[place].set(jnp.stack(outcome.rows, axis=1), mode="drop")
+    makers, cells = (old.at[place].set(new, mode="drop") for old, new in zip(
+        (state.makers, state.cells), in_rows(tissue.layout, outcome.rows), strict=True))
     delay = tissue.plastic.delay
     lag = delay if not delay.ndim else delay[batch.block].astype(jnp.int32)
     waiting = add_input(state.waiting, times, batch.now[:, None] + lag, jnp.maximum(batch.target, 0), units)
     hot = state.hot.at[place].set(outcome.hot, mode="drop")
-    return jnp.any(jnp.abs(units) > tissue.most_input), cells, waiting, hot
+    return jnp.any(jnp.abs(units) > tissue.most_input), makers, cells, waiting, hot

@@ -85,8 +85,8 @@ def _collect_native(tissue: LazyTissue, state: LazyState, pending: UInt32[Array,
     capacity, axons = tissue.capacity, tissue.plastic
     scalars = jnp.stack([moment.start, moment.stop, moment.sync.astype(jnp.int32), moment.landing, moment.begin])
     *fields, first, sizes, pending, marks, touched, arrived, arrivals = native.collect(
-        state.cells, axons.first, axons.post, state.ring, state.fired, scalars, pending, state.marks, state.touched,
-        state.arrived, state.arrivals, size, capacity.ring + capacity.landings,
+        state.makers, state.cells, axons.first, axons.post, state.ring, state.fired, scalars, pending, state.marks,
+        state.touched, state.arrived, state.arrivals, size, capacity.ring + capacity.landings,
         bool(tissue.layout.post_read))
     first = first if first.size else jnp.zeros_like(fields[-2])
     batch = Batch._make([*fields, first, *sizes[:4]])
@@ -131,7 +131,7 @@ def _collect(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"],
                    state.arrived.at[arrives].set(now, mode="drop"), arrivals, lost)
     counted, words, last, first = events
     lane = jnp.arange(target.size, dtype=jnp.int32)
-    batch = Batch(block, axon, now, touched, quiet, jnp.moveaxis(state.cells[block], 1, 0), target,
+    batch = Batch(block, axon, now, touched, quiet, jnp.stack([x[block] for x in state.channels]), target,
                   jnp.where(moment.sync, 0, last).astype(jnp.uint8), lane, counted.ravel(),
                   words.reshape(-1, target.size), first.ravel(), used, jnp.asarray(target.size, jnp.int32),
                   waiting_blocks(axons, rest), jnp.zeros((), jnp.int32))

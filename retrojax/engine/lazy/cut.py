@@ -179,7 +179,8 @@ def state_axes(state: Any) -> Any:
 
 
 _STATE_AXES = {
-    0: ("cells", "calm", "hot", "touched", "arrived", "arrivals", "neurons", "marks", "fired", "ring", "synced", "cis"),
+    0: ("makers", "cells", "calm", "hot", "touched", "arrived", "arrivals", "neurons", "marks", "fired", "ring",
+        "synced", "cis"),
     1: ("pre", "post", "ring_post", "emitted"),
     3: ("waiting",),
 }

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from retrojax import native
 from retrojax.engine.field_step import FieldPlan, emit, overdue, sense, slow_change
 from retrojax.engine.lazy import cut
-from retrojax.engine.lazy.layout import from_channels, synapse_of, to_calm, to_channels, used_channels
+from retrojax.engine.lazy.layout import Layout, from_channels, synapse_of, to_calm, to_channels, used_channels
 from retrojax.engine.lazy.replay import decayed, with_traces
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.lazy.stock import take_stock
@@ -75,17 +75,26 @@ def changed(model: Model, tissue: LazyTissue, state: LazyState, change: Change) 
     """
     layout, live = tissue.layout, tissue.plastic.post >= 0
     used = used_channels(layout, model.synapse, change)
-    cells, taken = lift(state.cells, used)
-    blank = jnp.zeros(live.shape, cells.dtype)
-    rows = [taken[used.index(place)] if place in used else blank for place in range(cells.shape[1])]
+    early, late = _apart(layout, used)
+    (makers, first), (cells, rest) = lift(state.makers, early), lift(state.cells, late)
+    taken, blank = dict(zip(used, (*first, *rest), strict=True)), jnp.zeros(live.shape, cells.dtype)
+    rows = [taken.get(place, blank) for place in range(len(layout.kept))]
     synapse, before = _named(model, tissue, state, rows)
     held, more = change(synapse, before)
     calm = tuple(old if new is old else jnp.where(live, new, old)
                  for new, old in zip(to_calm(layout, held), state.calm, strict=True))
     after = to_channels(layout, held)
     moved = [place for place in used if after[place] is not rows[place]]
-    cells = lower(cells, moved, [jnp.where(live, after[place], rows[place]) for place in moved])
-    return eqx.tree_at(lambda s: (s.cells, s.calm), state, (cells, calm)), more
+    put = [jnp.where(live, after[place], rows[place]) for place in moved]
+    early, late = _apart(layout, moved)
+    makers, cells = lower(makers, early, put[:len(early)]), lower(cells, late, put[len(early):])
+    return eqx.tree_at(lambda s: (s.makers, s.cells, s.calm), state, (makers, cells, calm)), more
+
+
+def _apart(layout: Layout, channels: list[int]) -> tuple[list[int], list[int]]:
+    """Which of `makers` and which of `cells` those channels, in order, are."""
+    return ([place for place in channels if place < layout.making],
+            [place - layout.making for place in channels if place >= layout.making])
 
 
 def lift(cells: Float[Array, "B C slot"], channels: list[int]) -> tuple[Array, list[Array]]:
@@ -116,7 +125,7 @@ def lower(cells: Float[Array, "B C slot"], channels: list[int], values: list[Arr
 
 def unpacked(model: Model, tissue: LazyTissue, state: LazyState) -> tuple[Synapse, SynapseState]:
     """The synapse with its parameters by slot, and the state of all slots as their rows stand, with the traces now."""
-    return _named(model, tissue, state, list(jnp.moveaxis(state.cells, 1, 0)))
+    return _named(model, tissue, state, state.channels)
 
 
 def _named(model: Model, tissue: LazyTissue, state: LazyState, rows: list[Array]) -> tuple[Synapse, SynapseState]:
@@ -147,7 +156,7 @@ def _sparse_emission(model: Model, tissue: LazyTissue, state: LazyState, which: 
     """The same from rows as they are."""
     name = model.messengers[which].name
     stock = take_stock(model, tissue, state, which, plan.elapsed)
-    state = eqx.tree_at(lambda s: (s.cells, s.hot), state, (stock.cells, stock.hot))
+    state = eqx.tree_at(lambda s: (s.makers, s.hot), state, (stock.makers, stock.hot))
     if name not in tissue.layout.filtered:
         return state, stock.total, stock.made, stock.most
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from retrojax.engine.field_step import emit, overdue, sense, slow_change
 from retrojax.engine.kernel import flow, flow_spine, jump, release, strength
@@ -24,7 +24,8 @@ from retrojax.types import Index
 class Layout(NamedTuple):
     """Static: where the leaves of a state without its traces are kept.
 
-    - `kept`, `names`: leaves that are channels of a row, and what they are called.
+    - `kept`, `names`: leaves that are channels of a row, and what they are called. `making`: how many of them, the
+      first ones, making a sparse messenger reads: they have rows of their own, which its field steps stream through.
     - `calm`, `calm_names`: leaves that only field and slow steps change, or that differ between synapses for good.
     - `arrays`: positions of the leaves of the synapse that hold one value per synapse and act in a hook.
     - `post_read`: postsynaptic traces that a rule reads at postsynaptic spikes, among those of all rules in order.
@@ -37,6 +38,7 @@ class Layout(NamedTuple):
 
     kept: tuple[int, ...]
     names: tuple[str, ...]
+    making: int
     calm: tuple[int, ...]
     calm_names: tuple[str, ...]
     arrays: tuple[int, ...]
@@ -62,10 +64,12 @@ def plan_layout(synapse: Synapse) -> Layout:
     acts = needed(lambda synapse: _outcome(synapse, start), one)
     names = lambda leaves: tuple(channel_name(one, paths[k]) for k in leaves)  # noqa: E731
     arrays = tuple(k for k, (array, used) in enumerate(zip(many, acts, strict=True)) if array and used)
-    moved, replayed = _interrupted(one, start, kept, calm)
     sparse = tuple(name for name in _messengers(one) if _sparse(one, start, name, kept))
-    return Layout(kept, names(kept), calm, names(calm), arrays, _read_at_post_spikes(one, start), moved, replayed,
-                  sparse, tuple(name for name in sparse if _relaxing(one, start, name)),
+    concerned = [k for k in kept if k in made_from(one, start, sparse)]
+    kept = (*concerned, *(k for k in kept if k not in concerned))
+    moved, replayed = _interrupted(one, start, kept, calm)
+    return Layout(kept, names(kept), len(concerned), calm, names(calm), arrays, _read_at_post_spikes(one, start), moved,
+                  replayed, sparse, tuple(name for name in sparse if _relaxing(one, start, name)),
                   not all(untouched(lambda state: slow_change(one, state, jnp.ones(())), start)))
 
 
@@ -78,6 +82,14 @@ def to_channels(layout: Layout, state: SynapseState) -> list[Array]:
     """The leaves that rows hold, in order."""
     leaves = jax.tree.leaves(bare(state))
     return [leaves[k] for k in layout.kept]
+
+
+def in_rows(layout: Layout, channels: list[Array]) -> tuple[Float[Array, "B m slot"], Float[Array, "B C slot"]]:
+    """Channels as rows: those that making a sparse messenger reads, and all others."""
+    shape, dtype = channels[0].shape, channels[0].dtype
+    none = jnp.zeros((shape[0], 0, *shape[1:]), dtype)
+    makers, rest = channels[:layout.making], channels[layout.making:]
+    return jnp.stack(makers, axis=1) if makers else none, jnp.stack(rest, axis=1) if rest else none
 
 
 def to_calm(layout: Layout, state: SynapseState) -> tuple[Array, ...]:
@@ -101,6 +113,14 @@ def synapse_of(layout: Layout, synapse: Synapse, index: Index) -> Synapse:
     leaves, structure = jax.tree.flatten(synapse)
     chosen = [leaf[index if k in layout.arrays else 0] if leaf.ndim else leaf for k, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, chosen)
+
+
+def made_from(synapse: Synapse, state: SynapseState, names: tuple[str, ...]) -> list[int]:
+    """Leaves that making any of those messengers reads: calcium, and what its rules hold."""
+    leaves, structure = jax.tree.flatten(bare(state))
+    numbered = jax.tree.unflatten(structure, range(len(leaves)))
+    rules = [s for rule, s in zip(synapse.rules, numbered.rules, strict=True) if rule.makes in names]
+    return jax.tree.leaves((numbered.spine, rules)) if rules else []
 
 
 def used_channels(layout: Layout, synapse: Synapse, change: Callable[[Synapse, SynapseState], Any]) -> list[int]:

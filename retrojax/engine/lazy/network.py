@@ -1,5 +1,7 @@
 """The lazy network: blocks, field steps and slow steps of one chunk, in one compiled call."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,11 +9,12 @@ from jaxtyping import Array, Int
 
 from retrojax import native
 from retrojax.engine.astrocytes import blank_calcium, note_calcium, step_astrocytes
+from retrojax.engine.compiled import compiled
 from retrojax.engine.field_step import FieldPlan
 from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.block import BlockPlan, outside_words, plan_block, run_block, together
 from retrojax.engine.lazy.field import field_step, slow_step
-from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times
+from retrojax.engine.lazy.state import LazyRecord, LazyState, LazyTissue, Times, record_type
 from retrojax.engine.model import Model
 from retrojax.engine.near import NearPlan, plan_near
 from retrojax.engine.reactions import linear_loss, plan_transport
@@ -35,7 +38,7 @@ def run_chunk(
     return _run_chunk((model, tissue, ticks), state, times)
 
 
-@eqx.filter_jit(donate="all-except-first")
+@functools.partial(compiled, donate="all-except-first")
 def _run_chunk(kept: tuple[Model, LazyTissue, Array], state: LazyState, times: Times) -> tuple[LazyState, LazyRecord]:
     model, tissue, ticks = kept
     calcium = () if state.astrocytes is None else (cut.WHOLE,)
@@ -54,7 +57,7 @@ def _run_ticks(
     model: Model, tissue: LazyTissue, state: LazyState, times: Times, ticks: Array
 ) -> tuple[LazyState, LazyRecord]:
     plans, blocks = plan_fields(model, tissue, state, times), plan_block(model, tissue)
-    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), jnp.uint32),
+    blank = LazyRecord(jnp.zeros((times.chunk * times.blocks, state.ring.shape[0]), record_type(times.block)),
                        jnp.zeros((times.chunk, *state.levels.shape), state.levels.dtype), jnp.zeros(5, jnp.int32),
                        blank_calcium(state, times.chunk))
 
@@ -94,7 +97,8 @@ def _tick(
         last = flush & (first + block == times.blocks - 1)
         state, spikes, passes = run_block(model, tissue, state, times, blocks, outside[block], last)
         most = jnp.maximum(record.passes[4], passes[4])
-        record = record._replace(spikes=record.spikes.at[number * times.blocks + first + block].set(spikes),
+        place = number * times.blocks + first + block
+        record = record._replace(spikes=record.spikes.at[place].set(spikes.astype(record.spikes.dtype)),
                                  passes=(record.passes + passes).at[4].set(most))
         return state, record
 

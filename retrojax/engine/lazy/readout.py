@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, Shaped, UInt32
+from jaxtyping import Int, Shaped, UInt
 
 from retrojax.engine.lazy import cut
 from retrojax.engine.lazy.block import touch
@@ -38,7 +38,7 @@ def in_order(tissue: LazyTissue, values: Shaped[np.ndarray, "B slot"]) -> Shaped
     return found
 
 
-def spike_list(words: UInt32[np.ndarray, "T N"], block: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+def spike_list(words: UInt[np.ndarray, "T N"], block: int) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
     """Step (from 0) and neuron of every spike, by step and then by neuron.
 
     - `words`: of every block, a bit per step and neuron. `block`: steps in one.

@@ -53,7 +53,7 @@ def add_blocks(
         fresh = jnp.expand_dims(new, [k for k in range(values.ndim) if k != axis])
         return jnp.where(fresh, jnp.asarray(empty, values.dtype), jnp.take(values, old, axis=axis))
 
-    cells, calm = resting(model, eqx.tree_at(lambda t: t.plastic.index, tissue, jnp.zeros((1, 1), jnp.int32)))
+    makers, cells, calm = resting(model, eqx.tree_at(lambda t: t.plastic.index, tissue, jnp.zeros((1, 1), jnp.int32)))
     voxels = tissue.voxels
     if voxels is not None:
         voxels = Voxels(moved(voxels.spines), None if voxels.boutons is None else moved(voxels.boutons),
@@ -65,8 +65,9 @@ def add_blocks(
     tissue = dataclasses.replace(tissue, plastic=plastic, voxels=voxels, capacity=_wide(tissue, int(owned.max())))
     # a cell at rest is the same in every free slot
     return tissue, eqx.tree_at(
-        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
-        (moved(state.cells, cells), tuple(moved(x, rest) for x, rest in zip(state.calm, calm, strict=True)),
+        lambda s: (s.makers, s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
+        (moved(state.makers, makers), moved(state.cells, cells),
+         tuple(moved(x, rest) for x, rest in zip(state.calm, calm, strict=True)),
          moved(state.hot), moved(state.marks), tuple(moved(x, axis=1) for x in state.emitted),
          tuple(moved(x) if x.size else x for x in state.cis)))
 

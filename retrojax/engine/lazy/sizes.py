@@ -8,7 +8,7 @@ from retrojax.engine.assemble import Wiring
 from retrojax.engine.lazy.assemble import DEFAULT, Options, plan_capacity
 from retrojax.engine.lazy.layout import plan_layout
 from retrojax.engine.lazy.replay import post_taus, pre_taus
-from retrojax.engine.lazy.state import Capacity, Times
+from retrojax.engine.lazy.state import Capacity, Times, record_type
 from retrojax.engine.lazy.wiring import owned_blocks
 from retrojax.engine.rows import Synapse
 
@@ -53,7 +53,7 @@ def estimate(
             + number * (NEURON_VARIABLES + len(post_taus(synapse)))),
         "input under way": 4 * times.ahead * times.block * 2 * wiring.neurons,
         "messenger fields": devices * (number * messengers + 4) * voxels,
-        "spike record of a chunk": 4 * times.chunk * times.blocks * wiring.neurons,
+        "spike record of a chunk": record_type(times.block).itemsize * times.chunk * times.blocks * wiring.neurons,
         "fixed synapses' input in units": 4 * fixed_slots if wiring.fixed_weight.size > 1 else 0,
         "one pass over rows": devices * _pass_bytes(len(layout.kept), capacity, options.slot, number),
     }

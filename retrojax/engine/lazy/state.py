@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float, Int, Integer, UInt8, UInt32
+from jaxtyping import Bool, Float, Int, Integer, UInt, UInt8, UInt32
 
 from retrojax.engine.lazy.cut import Cut
 from retrojax.engine.lazy.layout import Layout
@@ -131,7 +133,8 @@ class LazyTissue(eqx.Module):
 class LazyState(eqx.Module):
     """Everything the next step needs. Times are steps of the present epoch and may be negative (before it).
 
-    - `cells`: channels of the plastic synapses, by block. `calm`: their leaves that only field and slow steps change.
+    - `makers`, `cells`: channels of the plastic synapses, by block: the first `layout.making`, and all others. `calm`:
+      their leaves that only field and slow steps change.
     - `hot`: synapses that may be making a messenger though nothing happens to them, for those of `layout.sparse`: above
       the floor of its synthesis when last looked at, or with something made and not handed over.
     - `touched`: when an axon's rows were last brought up to date.
@@ -150,6 +153,7 @@ class LazyState(eqx.Module):
     - `step`, `epoch`: the present.
     """
 
+    makers: Float[Array, "B m slot"]
     cells: Float[Array, "B C slot"]
     calm: tuple[Float[Array, "B slot"], ...]
     hot: Bool[Array, "B J slot"]
@@ -181,19 +185,30 @@ class LazyState(eqx.Module):
     errors: Int[Array, ""]
     astrocytes: Cells | None = None
 
+    @property
+    def channels(self) -> list[Float[Array, "B slot"]]:
+        """All channels of the rows, in the order of `layout.kept`."""
+        return [*jnp.moveaxis(self.makers, 1, 0), *jnp.moveaxis(self.cells, 1, 0)]
+
 
 class LazyRecord(NamedTuple):
     """What a chunk hands to the recorders; entries past the ticks that ran are stale.
 
-    - `spikes`: of every block, a bit per step and neuron. `levels`: of every messenger after every tick.
+    - `spikes`: of every block, a bit per step and neuron (`record_type`). `levels`: of every messenger after every
+      tick.
     - `passes`: [blocks, passes over rows, blocks that needed more than one, early syncs, most blocks touched in one].
     - `calcium`: of every astrocyte after every tick [uM]; None without astrocytes.
     """
 
-    spikes: UInt32[Array, "T N"]
+    spikes: UInt[Array, "T N"]
     levels: Float[Array, "T M 3"]
     passes: Int[Array, "5"]
     calcium: Float[Array, "T A"] | None = None
+
+
+def record_type(block: int) -> np.dtype:
+    """The smallest type that holds a bit per step of a block of `block` steps."""
+    return np.dtype(next(kind for kind in (np.uint8, np.uint16, np.uint32) if block <= 8 * np.dtype(kind).itemsize))
 
 
 Spiked = Bool[Array, "L N"]

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from retrojax import native
 from retrojax.engine.kernel import add, modulated
 from retrojax.engine.lazy.collect import LANDED, POST, Moment, landings, merge
-from retrojax.engine.lazy.layout import Layout, bare, from_channels, synapse_of
+from retrojax.engine.lazy.layout import Layout, bare, from_channels, made_from, synapse_of
 from retrojax.engine.lazy.replay import making
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.model import Model
@@ -67,7 +67,7 @@ class Stock(NamedTuple):
       as in `Made.amount`; no block where nobody asks. `most`: of one synapse.
     """
 
-    cells: Float[Array, "B C slot"]
+    makers: Float[Array, "B m slot"]
     hot: Bool[Array, "B J slot"]
     total: Int[Array, " V"]
     made: Float[Array, "b slot"]
@@ -76,10 +76,10 @@ class Stock(NamedTuple):
 
 def take_stock(model: Model, tissue: LazyTissue, state: LazyState, which: int, elapsed: Scalar) -> Stock:
     """What all spines made of messenger number `which` in the last `elapsed` ms, which end now."""
-    (grid, voxels), slots, dtype = tissue.space, tissue.plastic.post.shape, state.cells.dtype
+    (grid, voxels), slots, dtype = tissue.space, tissue.plastic.post.shape, state.makers.dtype
     start = state.step - jnp.rint(elapsed / model.dt).astype(jnp.int32)
     filtered = model.messengers[which].name in tissue.layout.filtered
-    stock = Stock(state.cells, state.hot, jnp.zeros(0 if filtered else grid.n_voxels, jnp.int32),
+    stock = Stock(state.makers, state.hot, jnp.zeros(0 if filtered else grid.n_voxels, jnp.int32),
                   jnp.zeros(slots if filtered or voxels.near is not None else (0, slots[1]), dtype),
                   jnp.zeros((), dtype))
 
@@ -96,12 +96,13 @@ def take_stock(model: Model, tissue: LazyTissue, state: LazyState, which: int, e
 def _concerned(model: Model, layout: Layout, which: int) -> tuple[list[int], list[int]]:
     """Channels that making messenger number `which` reads, and those of them that hold `activated`."""
     one = jax.tree.map(lambda leaf: leaf[(0,) * leaf.ndim], model.synapse)
-    leaves, structure = jax.tree.flatten(bare(init_state(one, ())))
+    start = bare(init_state(one, ()))
+    leaves, structure = jax.tree.flatten(start)
     place = {leaf: channel for channel, leaf in enumerate(layout.kept)}
-    numbered = jax.tree.unflatten(structure, list(range(len(leaves))))
-    makers = _makers(model, which)
-    reads = jax.tree.leaves((numbered.spine, [numbered.rules[k] for k in makers]))
-    return [place[k] for k in reads if k in place], [place[numbered.rules[k].activated] for k in makers]
+    numbered = jax.tree.unflatten(structure, range(len(leaves)))
+    reads = made_from(one, start, (model.messengers[which].name,))
+    return ([place[k] for k in reads if k in place],
+            [place[numbered.rules[k].activated] for k in _makers(model, which)])
 
 
 def _makers(model: Model, which: int) -> list[int]:
@@ -120,8 +121,8 @@ def _replay(model: Model, tissue: LazyTissue, state: LazyState, which: int, elap
         return jax.tree.map(lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, number * tile, -1),
                             made, new)
 
-    blank = Made(jnp.zeros(lanes, state.cells.dtype),
-                 jnp.zeros((len(_makers(model, which)), lanes), state.cells.dtype), jnp.zeros(lanes, bool))
+    blank = Made(jnp.zeros(lanes, state.makers.dtype),
+                 jnp.zeros((len(_makers(model, which)), lanes), state.makers.dtype), jnp.zeros(lanes, bool))
     return jax.lax.fori_loop(0, -(-active.listed // tile), one_tile, blank)
 
 
@@ -182,25 +183,25 @@ def settle(model: Model, tissue: LazyTissue, which: int, stock: Stock, active: A
     plain = lambda: _settle(tissue, channels, rank, stock, active, made, units)  # noqa: E731
     fast = lambda: native.settle(  # noqa: E731
         active.lane, made.activated, jnp.asarray(channels, jnp.int32), made.hot, units, made.amount,
-        tissue.space[1].spines, jnp.stack([active.listed, jnp.full((), rank, jnp.int32)]), stock.cells, stock.hot,
+        tissue.space[1].spines, jnp.stack([active.listed, jnp.full((), rank, jnp.int32)]), stock.makers, stock.hot,
         stock.total, stock.made)
-    cells, hot, total, own = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
+    makers, hot, total, own = jax.lax.platform_dependent(cpu=fast, default=plain) if native.ready() else plain()
     live = active.lane < tissue.plastic.post.size
-    return Stock(cells, hot, total, own, jnp.maximum(stock.most, jnp.max(jnp.where(live, made.amount, 0.0))))
+    return Stock(makers, hot, total, own, jnp.maximum(stock.most, jnp.max(jnp.where(live, made.amount, 0.0))))
 
 
 def _settle(tissue: LazyTissue, channels: list[int], rank: int, stock: Stock, active: Active, made: Made, units):
     blocks, slot = tissue.plastic.post.shape
     live = active.lane < blocks * slot
-    row, column, cells, own = active.lane // slot, active.lane % slot, stock.cells, stock.made
+    row, column, makers, own = active.lane // slot, active.lane % slot, stock.makers, stock.made
     for c, values in zip(channels, made.activated, strict=True):
-        cells = cells.at[row, c, column].set(values, mode="drop")
+        makers = makers.at[row, c, column].set(values, mode="drop")
     total = stock.total
     if total.size:
         voxel = tissue.space[1].spines[jnp.minimum(row, blocks - 1), column]
         total = total.at[voxel].add(jnp.where(live, units, 0))
     own = own.at[row, column].set(made.amount, mode="drop") if own.size else own
-    return cells, stock.hot.at[row, rank, column].set(made.hot, mode="drop"), total, own
+    return makers, stock.hot.at[row, rank, column].set(made.hot, mode="drop"), total, own
 
 
 def _room(tissue: LazyTissue) -> int:
@@ -223,7 +224,7 @@ def listed(model: Model, tissue: LazyTissue, state: LazyState, stock: Stock, whi
         axons, capacity, moment = tissue.plastic, tissue.capacity, [start, state.step, landing, begin, zero + rank]
         *lists, sizes, stored = native.stock(
             axons.owner, axons.post, state.ring, state.fired, state.touched, state.arrived, state.arrivals,
-            state.marks, stock.hot, jnp.stack(moment), stock.cells, jnp.asarray(reads, jnp.int32), _room(tissue),
+            state.marks, stock.hot, jnp.stack(moment), stock.makers, jnp.asarray(reads, jnp.int32), _room(tissue),
             capacity.ring + capacity.landings)
         return Active(*lists, stored, sizes[0], sizes[1] > 0, sizes[2])
 
@@ -246,8 +247,9 @@ def _listed(tissue: LazyTissue, state: LazyState, stock: Stock, rank: int, reads
                                state.step + 1 - touched)
     lane = jnp.where(active, block[:, None] * slot + jnp.arange(slot, dtype=jnp.int32), blocks * slot)
     since = jnp.where(active, touched[:, None], state.step)
-    stored = stock.cells[block][:, jnp.asarray(reads, jnp.int32)]
+    stored = stock.makers[block][:, jnp.asarray(reads, jnp.int32)]
     pad = lambda x, fill: jnp.pad(  # noqa: E731
-        x.reshape(*x.shape[:-2], -1), [(0, 0)] * (x.ndim - 2) + [(0, room - target.size)], constant_values=fill)
+        x.reshape(*x.shape[:-2], target.size), [(0, 0)] * (x.ndim - 2) + [(0, room - target.size)],
+        constant_values=fill)
     return Active(pad(lane, blocks * slot), pad(since, 0), pad(count, 0), pad(words, 0),
                   pad(jnp.moveaxis(stored, 1, 0), 0), jnp.full((), room, jnp.int32), row[-1] + 1 < blocks, row[-1] + 1)

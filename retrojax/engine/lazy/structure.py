@@ -192,7 +192,7 @@ def _write(kept: tuple[Model, LazyTissue, Slots], state: LazyState) -> tuple[Laz
     model, tissue, slots = kept
     row, column = jnp.divmod(slots.place, tissue.plastic.post.shape[1])
     at = lambda values, new: values.at[row, column].set(jnp.asarray(new, values.dtype), mode="drop")  # noqa: E731
-    cells, calm = resting(model, eqx.tree_at(lambda t: t.plastic.index, tissue, slots.index[None]))
+    makers, cells, calm = resting(model, eqx.tree_at(lambda t: t.plastic.index, tissue, slots.index[None]))
     axons, voxels = tissue.plastic, tissue.voxels
     axons = Axons(axons.first, axons.owner, at(axons.post, slots.post), at(axons.index, slots.index),
                   at(axons.delay, slots.delay) if axons.delay.ndim else axons.delay)
@@ -205,8 +205,9 @@ def _write(kept: tuple[Model, LazyTissue, Slots], state: LazyState) -> tuple[Laz
                         voxels.crowd.at[bouton].add(more), voxels.room)
     tissue = eqx.tree_at(lambda t: (t.plastic, t.voxels), tissue, (axons, voxels), is_leaf=lambda x: x is None)
     state = eqx.tree_at(
-        lambda s: (s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
-        (state.cells.at[row, :, column].set(cells[0].T, mode="drop"),
+        lambda s: (s.makers, s.cells, s.calm, s.hot, s.marks, s.emitted, s.cis), state,
+        (state.makers.at[row, :, column].set(makers[0].T, mode="drop"),
+         state.cells.at[row, :, column].set(cells[0].T, mode="drop"),
          tuple(at(values, rest[0]) for values, rest in zip(state.calm, calm, strict=True)),
          state.hot.at[row, :, column].set(False, mode="drop"), at(state.marks, slots.marks),
          tuple(values.at[:, row, column].set(0.0, mode="drop") for values in state.emitted),
