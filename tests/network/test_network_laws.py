@@ -74,11 +74,11 @@ def test_law6_field_total_is_deposited_minus_lost(simulation, small_config):
 def test_law9_new_values_do_not_recompile(simulation):
     model = simulation.model
     _run(simulation, model, simulation.tissue, simulation.state, 2)
-    before = run_chunk._cached._cache_size()
+    before = run_chunk.whole._cached._cache_size()
     rules = jax.tree.map(lambda x: x * 1.01 if eqx.is_inexact_array(x) else x, model.synapse.rules)
     changed = eqx.tree_at(lambda m: (m.synapse.rules, m.inhibition), model, (rules, model.inhibition * 1.3))
     _run(simulation, changed, simulation.tissue, simulation.state, 5)
-    assert run_chunk._cached._cache_size() == before
+    assert run_chunk.whole._cached._cache_size() == before
 
 
 def test_sleep_stage_keeps_amounts_and_scales_concentration(simulation):
