@@ -17,6 +17,8 @@ from retrojax.cli.fitting import execute_fit, load_fit_config
 from retrojax.cli.main import app
 from retrojax.fit import fit_config
 
+pytestmark = pytest.mark.optimised  # the process that is killed compiles as users do, and the bits are compared
+
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "configs" / "fit_rules.yaml").read_text())
 TIMES = ("compile_s", "wall_s")
 
