@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 
 OPTIONS = {"xla_cpu_prefer_vector_width": 512}
-"""Vectors as wide as the processor has: XLA's own choice stops at 256 bits, which takes W2 of the benchmarks 1.14 times
-as long. Other devices, and processors without 512 bits, pay no heed to it."""
+"""Vectors as wide as the processor has: XLA's own choice stops at 256 bits, with which a calcium rule is slower
+(experiments/benchmarks/README.md). Processors without 512 bits pay no heed to it."""
 
 
 class compiled:

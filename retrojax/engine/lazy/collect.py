@@ -131,7 +131,9 @@ def _collect(tissue: LazyTissue, state: LazyState, pending: UInt32[Array, " A"],
                    state.arrived.at[arrives].set(now, mode="drop"), arrivals, lost)
     counted, words, last, first = events
     lane = jnp.arange(target.size, dtype=jnp.int32)
-    batch = Batch(block, axon, now, touched, quiet, jnp.stack([x[block] for x in state.channels]), target,
+    # rows first and then their channels: a channel of all rows would be a copy of it
+    rows = jnp.concatenate([state.makers[block], state.cells[block]], axis=1)
+    batch = Batch(block, axon, now, touched, quiet, jnp.moveaxis(rows, 1, 0), target,
                   jnp.where(moment.sync, 0, last).astype(jnp.uint8), lane, counted.ravel(),
                   words.reshape(-1, target.size), first.ravel(), used, jnp.asarray(target.size, jnp.int32),
                   waiting_blocks(axons, rest), jnp.zeros((), jnp.int32))

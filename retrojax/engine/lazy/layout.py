@@ -65,7 +65,8 @@ def plan_layout(synapse: Synapse) -> Layout:
     names = lambda leaves: tuple(channel_name(one, paths[k]) for k in leaves)  # noqa: E731
     arrays = tuple(k for k, (array, used) in enumerate(zip(many, acts, strict=True)) if array and used)
     sparse = tuple(name for name in _messengers(one) if _sparse(one, start, name, kept))
-    concerned = [k for k in kept if k in made_from(one, start, sparse)]
+    read = made_from(one, start, sparse)
+    concerned = [k for k in kept if k in read]
     kept = (*concerned, *(k for k in kept if k not in concerned))
     moved, replayed = _interrupted(one, start, kept, calm)
     return Layout(kept, names(kept), len(concerned), calm, names(calm), arrays, _read_at_post_spikes(one, start), moved,
@@ -117,10 +118,15 @@ def synapse_of(layout: Layout, synapse: Synapse, index: Index) -> Synapse:
 
 def made_from(synapse: Synapse, state: SynapseState, names: tuple[str, ...]) -> list[int]:
     """Leaves that making any of those messengers reads: calcium, and what its rules hold."""
-    leaves, structure = jax.tree.flatten(bare(state))
-    numbered = jax.tree.unflatten(structure, range(len(leaves)))
-    rules = [s for rule, s in zip(synapse.rules, numbered.rules, strict=True) if rule.makes in names]
-    return jax.tree.leaves((numbered.spine, rules)) if rules else []
+    places = numbered(bare(state))
+    rules = [s for rule, s in zip(synapse.rules, places.rules, strict=True) if rule.makes in names]
+    return jax.tree.leaves((places.spine, rules)) if rules else []
+
+
+def numbered(state: SynapseState) -> SynapseState:
+    """The number of every leaf of a state, in its place."""
+    leaves, structure = jax.tree.flatten(state)
+    return jax.tree.unflatten(structure, range(len(leaves)))
 
 
 def used_channels(layout: Layout, synapse: Synapse, change: Callable[[Synapse, SynapseState], Any]) -> list[int]:
@@ -185,9 +191,7 @@ def _sparse(synapse: Synapse, state: SynapseState, name: str, kept: tuple[int, .
 
 def _relaxing(synapse: Synapse, state: SynapseState, name: str) -> tuple[int, ...]:
     """Leaves besides `activated` that handing over a messenger changes."""
-    leaves, structure = jax.tree.flatten(state)
-    numbered = jax.tree.unflatten(structure, range(len(leaves)))
-    handed = [s.activated for rule, s in zip(synapse.rules, numbered.rules, strict=True) if rule.makes == name]
+    handed = [s.activated for rule, s in zip(synapse.rules, numbered(state).rules, strict=True) if rule.makes == name]
     return tuple(k for k in _moved(lambda state: emit(synapse, state, name, jnp.ones(()))[0], state) if k not in handed)
 
 

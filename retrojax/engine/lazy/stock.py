@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from retrojax import native
 from retrojax.engine.kernel import add, modulated
 from retrojax.engine.lazy.collect import LANDED, POST, Moment, landings, merge
-from retrojax.engine.lazy.layout import Layout, bare, from_channels, made_from, synapse_of
+from retrojax.engine.lazy.layout import Layout, bare, from_channels, made_from, numbered, synapse_of
 from retrojax.engine.lazy.replay import making
 from retrojax.engine.lazy.state import LazyState, LazyTissue
 from retrojax.engine.model import Model
@@ -97,12 +97,10 @@ def _concerned(model: Model, layout: Layout, which: int) -> tuple[list[int], lis
     """Channels that making messenger number `which` reads, and those of them that hold `activated`."""
     one = jax.tree.map(lambda leaf: leaf[(0,) * leaf.ndim], model.synapse)
     start = bare(init_state(one, ()))
-    leaves, structure = jax.tree.flatten(start)
     place = {leaf: channel for channel, leaf in enumerate(layout.kept)}
-    numbered = jax.tree.unflatten(structure, range(len(leaves)))
-    reads = made_from(one, start, (model.messengers[which].name,))
+    reads, rules = made_from(one, start, (model.messengers[which].name,)), numbered(start).rules
     return ([place[k] for k in reads if k in place],
-            [place[numbered.rules[k].activated] for k in _makers(model, which)])
+            [place[rules[k].activated] for k in _makers(model, which)])
 
 
 def _makers(model: Model, which: int) -> list[int]:
