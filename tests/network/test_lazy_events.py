@@ -13,6 +13,7 @@ from retrojax.engine.lazy.assemble import Options, build_lazy, check_parts, plan
 from retrojax.engine.lazy.field import unpacked
 from retrojax.engine.lazy.network import run_chunk
 from retrojax.engine.lazy.readout import in_order, up_to_date
+from retrojax.engine.lazy.state import record_type
 from retrojax.engine.model import Model
 from retrojax.engine.rows import Bounds, Synapse, channels, init_state
 from retrojax.errors import ErrorBit, InputError
@@ -220,3 +221,9 @@ def test_bounds_hold_in_a_network(x64):
     place = leaf_names(net).index("expression.q")
     np.testing.assert_allclose(held(end)[place][which], expected[place], rtol=1e-11)
     assert expected[place].min() == 0.2 and expected[place].max() == 1.4
+
+
+def test_a_record_has_a_bit_for_every_step_of_a_block_and_no_more_bytes_than_that_takes():
+    held = {block: np.iinfo(record_type(block)) for block in range(1, 25)}
+    assert all(kind.max >= 2**block - 1 for block, kind in held.items())
+    assert [held[block].bits for block in (1, 8, 9, 16, 17, 24)] == [8, 8, 16, 16, 32, 32]
