@@ -13,6 +13,7 @@
 
 #define MOST_THREADS 64
 #define MOST_PARTS 64
+#define LANES 16  // slots of a block come in as many
 
 typedef XLA_FFI_CallFrame Frame;
 
@@ -53,7 +54,7 @@ static inline int parts_for(int64_t work, int64_t worth) {
 
 static inline int64_t cut(int64_t n, int part, int parts) { return n * part / parts; }
 
-// Copies whole cache lines; slots come in sixteens, so every channel of a block is one or more of them.
+// Copies whole cache lines; slots come in `LANES`, so every channel of a block is one or more of them.
 static inline void copy_lines(uint8_t *to, const uint8_t *from, int64_t bytes) {
   for (int64_t k = 0; k < bytes; k += 64) memcpy(to + k, from + k, 64);
 }

@@ -4,7 +4,7 @@
 
 #include "common.h"
 
-enum { LANDED = 1, POST = 2, NEVER = 1 << 28, MOST_LANDINGS = 63, LANES = 16 };
+enum { LANDED = 1, POST = 2, NEVER = 1 << 28, MOST_LANDINGS = 63 };
 
 typedef struct Landings {
   int n;
