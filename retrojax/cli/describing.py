@@ -8,7 +8,7 @@ from retrojax import protocols
 from retrojax.errors import InputError
 from retrojax.messengers import MessengerRecord, catalogue, describe_record, load_record, sourced_values
 from retrojax.parts.catalogue import PARTS, Part, find_part
-from retrojax.protocols.pharmacology import drugs, find_drug, half_dose
+from retrojax.protocols.pharmacology import TRACE, drugs, find_drug, half_dose
 
 KINDS = ("messenger", "rule", "release", "spine", "neuron", "astrocyte", "protocol", "drug")
 
@@ -101,10 +101,14 @@ def _drug(name: str, console: Console) -> None:
         if value is not None:
             _line(label, f"{value.number:.6g} {value.unit}", value.range, value.status,
                   ": ".join(text for text in (", ".join(value.source.keys), value.source.note) if text), console)
-    half = None if drug.dose is None else half_dose(drug.effects[0], drug.dose)
-    if half is not None:
-        share = f"1 / (1 + (d / {half:.3g} nM)^{drug.effects[0].hill:g})"
-        console.print(f"at dose d: multiplied by {share}", highlight=False)
+    first = drug.effects[0]
+    half = None if drug.dose is None else half_dose(first, drug.dose)
+    if half is not None and first.value.number > 0:
+        console.print(f"at dose d: multiplied by 1 / (1 + (d / {half:.3g} nM)^{first.hill:g})", highlight=False)
+    elif half is not None:
+        console.print(f"at a lower dose: half is left at {half:.3g} nM, by the shape of a curve that would leave "
+                      f"{TRACE:.0%} at that above - a choice, no IC50 follows from a whole block", highlight=False,
+                      soft_wrap=True)
 
 
 def _line(name: str, value: str, allowed: tuple | None, status: str, source: str, console: Console) -> None:

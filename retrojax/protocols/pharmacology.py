@@ -1,8 +1,9 @@
 """Drugs and genotypes as data: what each changes in a model, by how much at which dose, and how fast.
 
 An inhibitor at dose d leaves the share 1 / (1 + (d / IC50)^n) of what it acts on, and adds nothing. Where only one dose
-and its effect f are known, n = 1 and IC50 = d f / (1 - f). What an agonist or a scavenger adds is proportional to the
-dose. A genotype or condition has no dose.
+and its effect f are known, n = 1 and IC50 = d f / (1 - f). Where nothing is left at that dose, which implies no IC50,
+the curve is that of a hundredth left, lowered so that it ends in nothing at that dose. What an agonist or a scavenger
+adds is proportional to the dose. A genotype or condition has no dose.
 """
 
 import functools
@@ -27,6 +28,10 @@ from retrojax.validation import require_known, validate
 
 Anything = TypeVar("Anything", Model, Synapse)
 
+TRACE = 0.01
+"""Share left by a dose that is said to leave nothing, for the shape of its curve below that dose. A choice, not a
+measurement: it puts the half effect at a hundredth of that dose."""
+
 STEPS = 16
 """Equal steps of the dose in which a drug comes and goes."""
 
@@ -39,7 +44,7 @@ class Effect(Frozen):
     - `mode`: `multiply` by `value` at the reference dose, or `add` `value` there, in the parameter's base unit.
     - `hill`: exponent n of the dose.
 
-    A `value` of 0 means that nothing is left: no IC50 follows from that, so any dose has the whole effect.
+    A `value` of 0 means that nothing is left at the reference dose and above (`TRACE`).
     """
 
     targets: tuple[str, ...]
@@ -116,21 +121,26 @@ def _acting(effect: Effect, relative: float, dosed: bool) -> Iterable[Acting]:
             yield Acting(target, 1.0, value * relative)
         elif not dosed:
             yield Acting(target, 1 + (value - 1) * relative, 0.0)
-        elif value <= 0:
-            # nothing is left at the reference dose: no IC50 follows from that
-            yield Acting(target, float(relative <= 0), 0.0)
         elif value <= 1:
-            yield Acting(target, 1 / (1 + (1 / value - 1) * relative**effect.hill), 0.0)
+            yield Acting(target, _left(value, relative**effect.hill), 0.0)
         else:
             yield Acting(target, 1 + (value - 1) * relative**effect.hill, 0.0)
 
 
+def _left(value: float, dose: float) -> float:
+    """Share left by a dose, given in multiples of the one that leaves `value`, to the power of the Hill exponent."""
+    left = 1 / (1 + (1 / (value if value > 0 else TRACE) - 1) * dose)
+    return left if value > 0 else max(left - TRACE, 0.0) / (1 - TRACE)
+
+
 def half_dose(effect: Effect, dose: Sourced) -> float | None:
     """IC50 [nM] that the effect at that dose implies; None where none follows."""
-    left = effect.value.number
-    if effect.mode == "add" or not 0 < left < 1:
+    left, half = effect.value.number, 0.5
+    if effect.mode == "add" or left >= 1:
         return None
-    return dose.to("nM") * (left / (1 - left)) ** (1 / effect.hill)
+    if left <= 0:
+        left, half = TRACE, 0.5 + 0.5 * TRACE
+    return dose.to("nM") * ((1 / half - 1) / (1 / left - 1)) ** (1 / effect.hill)
 
 
 def places(

@@ -38,7 +38,15 @@ def test_dose_response_of_an_inhibitor():
     assert half == pytest.approx(1000 * 0.15 / 0.85)
     for multiple in (0.1, 1.0, 10.0):
         assert acting(drug, multiple * half)[0].factor == pytest.approx(1 / (1 + multiple))
-    assert half_dose(drugs()["L-NAME"].effects[0], drugs()["L-NAME"].dose) is None
+
+
+def test_a_drug_that_leaves_nothing_leaves_more_at_less_than_its_reference_dose():
+    drug = drugs()["L-NAME"]
+    factor = lambda dose: acting(drug, dose)[0].factor  # noqa: E731
+    half = half_dose(drug.effects[0], drug.dose)
+    assert half == pytest.approx(1e5 / 101, rel=0.02) and factor(half) == pytest.approx(0.5)
+    assert factor(1.0) > 0.99 and factor(1e5) == factor(1e6) == 0.0
+    assert 0 < factor(0.9e5) < factor(1e4) < factor(1e3) < 1
 
 
 def test_a_dose_follows_its_exponentials_to_half_a_step_and_ends():
