@@ -188,8 +188,7 @@ def _spread(
     messenger, cis = model.messengers[which], state.cis[which]
     source = released(messenger, from_fixed(total, scale)).reshape(grid.shape) / (volume * plan.elapsed)
     pools = transport(model, plan.transport, which, Pools(state.fields, state.pending, state.bound), source)
-    # the least of all, and not whether any is negative, which XLA finds on a CPU in two slow passes
-    overflow = (jnp.min(total) < 0) | (cut.largest(tissue.cut, most) * scale > 2.0**31)
+    overflow = jnp.any(total < 0) | (cut.largest(tissue.cut, most) * scale > 2.0**31)
     errors = state.errors | jnp.where(overflow, int(ErrorBit.DEPOSIT_OVERFLOW), 0)
     history = state.emitted[which]
     if voxels.near is not None:
