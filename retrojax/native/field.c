@@ -1,7 +1,7 @@
 // What field steps move: channels of all rows out and back, and deposits into voxels. See engine/lazy/field.py.
 #include "common.h"
 
-enum { SOON = 2 * LANES };  // slots between asking for a voxel and adding to it: a field does not fit a core's own cache
+enum { SOON = 2 * LANES };  // slots between asking for a voxel and adding to it: a field fits no core's own cache
 
 typedef struct {
   const int32_t *voxel, *units;

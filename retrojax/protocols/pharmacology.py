@@ -134,7 +134,8 @@ def _left(value: float, dose: float) -> float:
 
 
 def half_dose(effect: Effect, dose: Sourced) -> float | None:
-    """IC50 [nM] that the effect at that dose implies; None where none follows."""
+    """Dose [nM] that leaves half, as the effect at that dose implies: the IC50, or a choice (`TRACE`) where nothing is
+    left; None of what adds or enhances."""
     left, half = effect.value.number, 0.5
     if effect.mode == "add" or left >= 1:
         return None

@@ -147,8 +147,8 @@ def advance(propagator: Propagator, field: Field, source: Field | None = None) -
     - `source`: amount per tissue volume and time, constant over the step [nM/ms], [X, Y, Z]; nothing if not given.
 
     With eigenvalues of the lattice, positive input gives positive output up to rounding, about 1e-7 of the largest
-    value in float32. What is below 0 is left so: cut off, a release into one of 64^3 voxels would gain up to 1.5e-5 of
-    its amount in a step, which keeps it to 1.3e-7 now. Whoever samples a field cuts it off there.
+    value in float32. What is below 0 is left so: cutting it off would add amount in every step. Samples at boutons are
+    cut off instead.
     """
     if source is None and propagator.free is not None:
         return advance_free(propagator.free, field, propagator.grid.boundary)

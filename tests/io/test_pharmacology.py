@@ -6,7 +6,9 @@ import jax
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from retrojax.cli.main import app
 from retrojax.engine.rows import Synapse
 from retrojax.errors import InputError
 from retrojax.io.build import build
@@ -47,6 +49,13 @@ def test_a_drug_that_leaves_nothing_leaves_more_at_less_than_its_reference_dose(
     assert half == pytest.approx(1e5 / 101, rel=0.02) and factor(half) == pytest.approx(0.5)
     assert factor(1.0) > 0.99 and factor(1e5) == factor(1e6) == 0.0
     assert 0 < factor(0.9e5) < factor(1e4) < factor(1e3) < 1
+
+
+@pytest.mark.parametrize("name, line", [("JZL184", "multiplied by 1 / (1 + (d / 176 nM)^1)"),
+                                        ("L-NAME", "half is left at 990 nM"), ("nNOS -/-", None)])
+def test_describe_says_what_a_lower_dose_leaves(name, line):
+    text = CliRunner().invoke(app, ["describe", "drug", name]).output
+    assert line in text if line else "dose" not in text
 
 
 def test_a_dose_follows_its_exponentials_to_half_a_step_and_ends():
